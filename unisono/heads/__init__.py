@@ -1,0 +1,5 @@
+"""Heads: one file per decoder."""
+
+from unisono.heads.base import MISSING, Example, Head, Loss, Options, Prediction, Row, Targets, UnfitRow
+
+__all__ = ["MISSING", "Example", "Head", "Loss", "Options", "Prediction", "Row", "Targets", "UnfitRow"]

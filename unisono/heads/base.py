@@ -1,0 +1,96 @@
+"""Head: one task's decoder, from trunk states to a loss when training and to predictions after. The contract of the room."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from unisono.packed import Packed
+
+MISSING = -100  # the target of a unit without a label, in every integer target
+
+Row = Mapping[str, Any]  # role -> value, as the data room yields it
+Example = dict[str, np.ndarray]  # one encoded row: 1-D arrays, int32 or float32
+Targets = dict[str, Tensor]  # a batch of targets, collated; moved to the device by the caller
+Prediction = dict[str, Any]  # JSON-ready
+
+
+class UnfitRow(ValueError):
+    """A row that a head cannot take (an unknown label, say). The message is the reason; the row goes to quarantine."""
+
+
+class Loss(NamedTuple):
+    """A loss over the labelled units of a batch."""
+
+    total: Tensor  # scalar: the sum over labelled units
+    units: int  # how many units had a label
+
+    def mean(self) -> Tensor:
+        """The mean over labelled units; 0 (still connected to the graph) when none was labelled."""
+        return self.total / max(self.units, 1)
+
+
+class Options(BaseModel):
+    """What a recipe may say under ``head:``. Each head extends it with its own hyperparameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the head")
+    lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")
+
+
+class Head(nn.Module, ABC):
+    """One task's decoder.
+
+    A head is built in two moves: ``fit`` looks once at the training rows and returns what must be known before the first
+    step (label names, a vocabulary); ``__init__`` builds the module from that. ``fitted`` is plain JSON and is saved with the
+    model, so a head can be rebuilt without its data.
+
+    Args of every constructor: ``width`` (the trunk's D), ``options`` (an instance of ``Options``), ``fitted`` (what ``fit`` gave).
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    labels_in: ClassVar[tuple[str, ...]] = ()  # roles that carry a label; a row without one is a partial label
+    words: ClassVar[bool] = False  # the text input of this head is already split into words
+
+    options: Options
+    fitted: dict[str, Any]
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, rows: Iterable[Row], options: Any) -> dict[str, Any]:
+        """One pass over the training rows (some without labels). Returns plain JSON."""
+
+    @abstractmethod
+    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
+        """The targets of one row, on the CPU. No label -> a missing target, never an error.
+
+        Args:
+            row: role -> value.
+            tokens: what the stem made of the row's input: ``ids`` (L,), for word inputs also ``words`` (the position of each
+                word's first token, -1 where the word was cut off).
+
+        Raises:
+            UnfitRow: the label cannot be learned (unknown name, wrong count), with the reason.
+        """
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
+        """Targets of a batch, from full examples (the stem's fields and this head's), in the order of the pack."""
+
+    @abstractmethod
+    def units(self, targets: Targets) -> int:
+        """How many labelled units the batch has: what ``loss`` will divide by."""
+
+    @abstractmethod
+    def loss(self, states: Packed, targets: Targets) -> Loss:
+        """states (N, D) -> the sum of losses over labelled units."""
+
+    @abstractmethod
+    def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
+        """states (N, D) -> B plain dicts, in the order of the pack. Labels in ``targets`` are not looked at."""
