@@ -1,0 +1,30 @@
+"""stems: one kind of raw input each -> a run of vectors for the trunk."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any
+
+from unisono.stems.text import TextStem, TextTokens
+
+__all__ = ["STEMS", "TextStem", "TextTokens", "find_stem"]
+
+STEMS: dict[str, type[Any]] = {"text": TextStem}
+
+
+def find_stem(name: str) -> type[Any]:
+    """The stem of that name: one of ours, or one that another package offers under the entry points ``unisono.stems``.
+
+    Raises:
+        KeyError: no such stem, with the nearest name.
+    """
+    if name in STEMS:
+        return STEMS[name]
+    offered = {point.name: point for point in entry_points(group="unisono.stems")}
+    if name in offered:
+        found: type[Any] = offered[name].load()
+        return found
+    near = get_close_matches(name, [*STEMS, *offered], n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"there are {sorted({*STEMS, *offered})}"
+    raise KeyError(f'no stem "{name}"; {hint}')

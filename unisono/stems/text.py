@@ -1,0 +1,171 @@
+"""Text stem: raw text or split words -> subword ids, in the tokenizer's own threads; ids -> word vectors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from unisono.packed import Packed
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+
+
+class TextTokens(NamedTuple):
+    """One raw text and the words found in it, so that heads of texts and heads of words share one trunk pass."""
+
+    ids: np.ndarray  # (L,) int32
+    words: np.ndarray  # (W,) int32: the place of each word's first token in ids, -1 where it was cut off
+    strings: list[str]  # the W words
+    spans: list[tuple[int, int]]  # their characters in the text, end exclusive
+
+
+class TextStem(nn.Module):
+    """Turns text into word vectors for the trunk.
+
+    Args:
+        tokenizer: a fast tokenizer of Hugging Face.
+        embedding: the word table, (V, D_in).
+        max_length: tokens of a sequence at most, special ones counted; longer input is cut, its special tokens kept.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
+        super().__init__()
+        if not getattr(tokenizer, "is_fast", False):
+            raise ValueError(f"{type(tokenizer).__name__} is no fast tokenizer: save it with a tokenizer.json first")
+        if len(tokenizer) > embedding.num_embeddings:
+            raise ValueError(
+                f"{len(tokenizer)} tokens in the tokenizer, only {embedding.num_embeddings} in the word table"
+            )
+        self.tokenizer, self.embedding, self.max_length = tokenizer, embedding, max_length
+        backend = tokenizer.backend_tokenizer.to_str()
+        self._text = Tokenizer.from_str(backend)
+        self._words = Tokenizer.from_str(_spaced(backend))
+        self._text.no_padding()
+        self._words.no_padding()
+
+    def tokens(
+        self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
+    ) -> list[dict[str, np.ndarray]]:
+        """Tokens of a batch of rows.
+
+        Args:
+            rows: role -> value: ``text`` or ``source``, optionally ``pair``; with ``words``: ``tokens``, already split.
+            words: read ``tokens`` and also return where each word begins.
+            max_length: overrides the stem's.
+
+        Returns:
+            Per row ``ids`` (L,) int32; ``types`` (L,) int32 unless all are 0; with ``words`` also ``words`` (W,) int32:
+            the place of each word's first token, -1 for a word that was cut off or has no token (a control character).
+        """
+        encoder = self._words if words else self._text
+        encoder.enable_truncation(max_length or self.max_length, strategy="longest_first")
+        inputs = [list(row["tokens"]) for row in rows] if words else [_text_of(row) for row in rows]
+        encode = encoder.encode_batch if words else encoder.encode_batch_fast  # the fast one forgets words
+        encoded = encode(inputs, is_pretokenized=words)
+        out = []
+        for one, given in zip(encoded, inputs, strict=True):
+            example = {"ids": np.array(one.ids, dtype=np.int32)}
+            types = np.array(one.type_ids, dtype=np.int32)
+            if types.any():
+                example["types"] = types
+            if words:
+                example["words"] = _first_tokens(one.word_ids, len(given))
+            out.append(example)
+        return out
+
+    def tokens_of_text(self, text: str, *, max_length: int | None = None) -> TextTokens:
+        """Tokens of a raw text, exactly as ``tokens`` gives them, and the words and punctuation marks found in it."""
+        self._text.enable_truncation(max_length or self.max_length, strategy="longest_first")
+        encoded = self._text.encode(text)
+        spans = [match.span() for match in _WORD.finditer(text)]
+        words = np.full(len(spans), -1, dtype=np.int32)
+        token = 0
+        real = [(i, a, b) for i, (a, b) in enumerate(encoded.offsets) if b > a]  # special tokens cover no characters
+        for number, (start, end) in enumerate(spans):
+            while token < len(real) and real[token][2] <= start:
+                token += 1
+            if (
+                token < len(real) and real[token][1] < end
+            ):  # the token that covers the word's first character, or its first
+                words[number] = real[token][0]
+        return TextTokens(np.array(encoded.ids, dtype=np.int32), words, [text[a:b] for a, b in spans], spans)
+
+    def embed(self, ids: Packed, types: Tensor | None = None) -> Packed:
+        """(N,) ids -> (N, D_in) word vectors. Positions and token types are the trunk's business."""
+        return ids.like(self.embedding(ids.values))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the tokenizer in the layout of Hugging Face; the word table is saved with the model's weights."""
+        self.tokenizer.save_pretrained(str(folder))
+
+    @staticmethod
+    def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
+        """The tokenizer that ``save`` wrote."""
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        return tokenizer
+
+    @staticmethod
+    def train_tokenizer(texts: Iterable[str], size: int = 8000, *, lowercase: bool = False) -> PreTrainedTokenizerFast:
+        """A WordPiece tokenizer in BERT's format, learned from texts. Schuster and Nakajima 2012; Devlin et al. 2019.
+
+        Args:
+            size: entries at most, the five special ones counted. The same texts give the same tokenizer.
+        """
+        names = list(_SPECIAL.values())
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.WordPiece()
+        trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=names, show_progress=False, min_frequency=2)
+        tokenizer.train_from_iterator(texts, trainer)
+        sep, cls = (("[SEP]", names.index("[SEP]")), ("[CLS]", names.index("[CLS]")))  # the trainer puts them first
+        tokenizer.post_processor = processors.BertProcessing(sep, cls)
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
+
+
+def _text_of(row: Mapping[str, Any]) -> str | tuple[str, str]:
+    text = row["text"] if "text" in row else row["source"]
+    pair = row.get("pair")
+    return text if pair is None else (text, pair)
+
+
+def _first_tokens(word_of_token: Sequence[int | None], count: int) -> np.ndarray:
+    """(L,) the word of each token -> (W,) the first token of each word, -1 for words without one."""
+    first = np.full(count, -1, dtype=np.int32)
+    for token in range(len(word_of_token) - 1, -1, -1):
+        word = word_of_token[token]
+        if word is not None:
+            first[word] = token
+    return first
+
+
+def _spaced(backend: str) -> str:
+    """The same tokenizer for words that are already split: each is read as if a space stood before it.
+
+    Byte-level and SentencePiece tokenizers (RoBERTa, XLM-R) otherwise take a word for the middle of another.
+    """
+    settings = json.loads(backend)
+
+    def visit(node: Any) -> None:
+        if isinstance(node, dict):
+            if node.get("type") == "ByteLevel" and "add_prefix_space" in node:
+                node["add_prefix_space"] = True
+            if node.get("type") == "Metaspace" and "prepend_scheme" in node:
+                node["prepend_scheme"] = "always"
+            for child in node.values():
+                visit(child)
+        elif isinstance(node, list):
+            for child in node:
+                visit(child)
+
+    visit(settings["pre_tokenizer"])
+    return json.dumps(settings)
