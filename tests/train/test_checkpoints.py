@@ -19,7 +19,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from unisono import files
-from unisono.train import checkpoints, state, tensorfile
+from unisono.train import checkpoints, tensorfile
+from unisono.train.optim import optimizer_tensors, restore_optimizer
 
 STATE = {"epoch": 3, "best": 0.1 + 0.2, "rows": [1, 2], "nested": {"a": None}}
 TEXTS = {"recipe.yaml": "trunk: minilm  # Übung\n"}
@@ -216,6 +217,10 @@ def small_model(seed: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2), nn.Linear(2, 2))
 
 
+def by_id(model: nn.Module) -> dict[int, str]:
+    return {id(p): name for name, p in model.named_parameters()}
+
+
 def learn(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
     for _ in range(steps):
         model[:3](torch.randn(16, 4)).square().mean().backward()  # the last layer never gets a gradient
@@ -229,8 +234,8 @@ def test_a_resumed_optimizer_and_generator_go_on_to_the_bit(tmp_path, how):
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, **how)
     learn(model, optimizer, 3)
     optimizer.param_groups[0]["lr"] = 0.005
-    named, plain = state.optimizer_tensors(optimizer, model.named_parameters())
-    groups = {"model": model.state_dict(), "optimizer": named, "random": state.random_state()}
+    named, plain = optimizer_tensors(optimizer, by_id(model))
+    groups = {"model": model.state_dict(), "optimizer": named, "random": {"cpu": torch.get_rng_state()}}
     path = checkpoints.save(tmp_path, 3, groups, {"optimizer": plain})
     learn(model, optimizer, 3)
 
@@ -238,28 +243,24 @@ def test_a_resumed_optimizer_and_generator_go_on_to_the_bit(tmp_path, how):
     other = small_model(1)
     other.load_state_dict(loaded.tensors["model"])
     again = torch.optim.AdamW(reversed(list(other.parameters())), lr=0.01, **how)  # names matter, not their order
-    state.restore_optimizer(
-        again, dict(other.named_parameters()), loaded.tensors["optimizer"], loaded.state["optimizer"]
-    )
-    state.restore_random_state(loaded.tensors["random"])
+    restore_optimizer(again, by_id(other), loaded.tensors["optimizer"], loaded.state["optimizer"])
+    torch.set_rng_state(loaded.tensors["random"]["cpu"])
     assert again.param_groups[0]["lr"] == 0.005
     learn(other, again, 3)
     assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)
-    taken = state.optimizer_tensors(again, other.named_parameters())[0]
-    assert_close(taken, state.optimizer_tensors(optimizer, model.named_parameters())[0], rtol=0, atol=0)
+    taken = optimizer_tensors(again, by_id(other))[0]
+    assert_close(taken, optimizer_tensors(optimizer, by_id(model))[0], rtol=0, atol=0)
 
 
 def test_optimizer_state_of_an_unknown_parameter_or_another_shape_is_refused():
     model = small_model(0)
     optimizer = torch.optim.AdamW(model.parameters())
     learn(model, optimizer, 1)
-    named, plain = state.optimizer_tensors(optimizer, model.named_parameters())
+    named, plain = optimizer_tensors(optimizer, by_id(model))
     with pytest.raises(ValueError, match=r"optimizer state for '9\.weight'"):
-        state.restore_optimizer(
-            optimizer, model.named_parameters(), {"exp_avg/9.weight": named["exp_avg/0.weight"]}, plain
-        )
+        restore_optimizer(optimizer, by_id(model), {"exp_avg/9.weight": named["exp_avg/0.weight"]}, plain)
     with pytest.raises(ValueError, match="shape"):
-        state.restore_optimizer(optimizer, model.named_parameters(), {"exp_avg/0.weight": torch.ones(3)}, plain)
+        restore_optimizer(optimizer, by_id(model), {"exp_avg/0.weight": torch.ones(3)}, plain)
 
 
 def test_write_atomic_replaces_whole_files_and_leaves_nothing_over(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from unisono.train.optim import Schedule, adamw, parameter_groups
+from unisono.train.optim import Schedule, parameter_groups
 
 SHAPES = {
     "stems.text.norm.bias": (4,),
@@ -59,45 +59,19 @@ def test_a_parameter_outside_the_rooms_is_refused():
 
 
 @pytest.mark.parametrize("shape", ["cosine", "linear", "constant"])
-def test_schedule_rises_then_falls_to_its_floor(shape):
-    schedule = Schedule(shape, warmup=0.2, floor=0.1)
+def test_schedule_rises_then_falls(shape):
+    schedule = Schedule(shape, warmup=0.2)
     at = [schedule.scale(i / 100) for i in range(101)]
     assert at[0] == 0 and math.isclose(at[10], 0.5) and math.isclose(at[20], 1)
     assert at[:21] == sorted(at[:21]) and at[20:] == sorted(at[20:], reverse=True)
-    assert math.isclose(at[100], 1 if shape == "constant" else 0.1)
+    assert math.isclose(at[100], 1 if shape == "constant" else 0, abs_tol=1e-9)
     assert schedule.scale(1.5) == at[100]
     if shape != "constant":
-        assert math.isclose(at[60], 0.55)  # half of the way down, halfway
+        assert math.isclose(at[60], 0.5)  # half of the way down, halfway
 
 
-def test_warmup_of_nothing_and_of_everything_and_in_steps():
+def test_warmup_of_nothing_and_of_everything():
     assert Schedule(warmup=0).scale(0) == 1
     assert Schedule(warmup=1).scale(1) == 1
-    assert Schedule.of_steps("linear", 50, 200) == Schedule("linear", 0.25)
-    assert Schedule.of_steps("linear", 500, 200).warmup == 1
     with pytest.raises(ValueError, match="share of the run"):
         Schedule(warmup=100)
-
-
-def test_schedule_sets_every_group_from_its_base():
-    optimizer = adamw(groups(layer_decay=0.5)[1])
-    rates = Schedule("linear", warmup=0).set(optimizer, 0.25)
-    assert rates["heads.ner"] == 0.75e-3
-    assert all(g["lr"] == g["base_lr"] * 0.75 == rates[g["name"]] for g in optimizer.param_groups)
-    Schedule("linear", warmup=0).set(optimizer, 0.25)
-    assert optimizer.param_groups[0]["lr"] == optimizer.param_groups[0]["base_lr"] * 0.75
-
-
-def test_fused_adamw_steps_like_the_plain_one():
-    ends = []
-    for make in (adamw, lambda g: torch.optim.AdamW(g, foreach=False, fused=False)):
-        torch.manual_seed(0)
-        made = groups()[1]
-        optimizer = make(made)
-        for _ in range(5):
-            for group in made:
-                for p in group["params"]:
-                    p.grad = torch.randn_like(p)
-            optimizer.step()
-        ends.append([p.detach().clone() for group in made for p in group["params"]])
-    torch.testing.assert_close(*ends)
