@@ -1,0 +1,12 @@
+"""data: rows in, from any format to memory-mapped examples; bad rows go to quarantine."""
+
+from unisono.data.encode import encode
+from unisono.data.errors import DataError
+from unisono.data.examples import Examples
+from unisono.data.load import load
+from unisono.data.quarantine import Quarantine
+from unisono.data.roles import Role
+from unisono.data.rows import Rows
+from unisono.data.spec import Data
+
+__all__ = ["Data", "DataError", "Examples", "Quarantine", "Role", "Rows", "encode", "load"]

@@ -1,0 +1,115 @@
+"""load: the rows of a task, split by split, memory-mapped from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from unisono.data.convert import Plan, convert
+from unisono.data.errors import DataError, nearest
+from unisono.data.fingerprint import fingerprint
+from unisono.data.locate import Found, locate, missing
+from unisono.data.mapped import entry
+from unisono.data.quarantine import Quarantine
+from unisono.data.readers import Settings
+from unisono.data.roles import Columns, Role, columns_of
+from unisono.data.rows import Rows
+from unisono.data.spec import Data
+from unisono.data.splits import complete
+
+_FORM = 1  # of a cache entry; counted up when conversion changes
+
+
+def load(
+    task: str,
+    spec: Data,
+    roles: Mapping[str, Role],
+    columns: Mapping[str, Columns],
+    *,
+    cache: Path,
+    seed: int,
+    quarantine: Quarantine,
+) -> dict[str, Rows]:
+    """The rows of one task.
+
+    Args:
+        task: its name, for messages.
+        spec: where the rows come from.
+        roles: role -> what it is.
+        columns: role -> column name or number; a role that is not named has the column of its own name.
+        cache: folder of converted rows; entries are named by content, so it may be shared by tasks and runs.
+        seed: cuts missing splits and draws limited ones.
+        quarantine: takes the bad rows.
+
+    Returns:
+        split ("train", "validation", "test", those that there are) -> rows.
+
+    Raises:
+        DataError: nothing can be read, or too many rows are bad.
+    """
+    try:
+        return _load(task, spec, roles, columns, cache=cache, seed=seed, quarantine=quarantine)
+    except DataError as e:
+        prefix = f'task "{task}": '
+        raise (e if str(e).startswith(prefix) else DataError(prefix + str(e))) from e.__cause__
+
+
+def _load(
+    task: str,
+    spec: Data,
+    roles: Mapping[str, Role],
+    columns: Mapping[str, Columns],
+    *,
+    cache: Path,
+    seed: int,
+    quarantine: Quarantine,
+) -> dict[str, Rows]:
+    for name in columns:
+        if name not in roles:
+            raise DataError(
+                f'columns.{name}: this task has no "{name}"{nearest(name, roles)} (it has: {", ".join(roles)})'
+            )
+    plan = Plan(roles, {name: columns_of(name, role, columns.get(name)) for name, role in roles.items()})
+    settings = Settings(
+        wanted=plan.wanted,
+        header=spec.header,
+        delimiter=spec.delimiter,
+        encoding=spec.encoding,
+        config=spec.config,
+        revision=spec.revision,
+        seed=seed,
+    )
+    found = locate(spec, settings, roles)
+    out: dict[str, Rows] = {}
+    for split, sources in found.splits.items():
+        rows = _converted(found, sources, plan, settings, cache)
+        seen = len(rows) + rows.bad_count
+        quarantine.report(task, split, rows.bad(), seen, key=f"{task}/{split}/{rows.fingerprint}")
+        if not len(rows):
+            raise DataError(f"{split} has no rows: {', '.join(str(s) for s in sources[:4])}")
+        out[split] = rows
+    return complete(out, spec, seed)
+
+
+def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path) -> Rows:
+    read = found.reader
+    names = [_relative(s, found.root) for s in sources]
+    files = [(_relative(p, found.root), p) for s in sources for p in read.files(s, settings)]
+    absent = next((p for _, p in files if not p.exists()), None)
+    if absent is not None:
+        raise DataError(missing(absent))
+    shape = {n: [r.kind, r.required, list(plan.columns[n].items())] for n, r in plan.roles.items()}
+    told = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
+    state = [read.state(s, settings) for s in sources]
+    name = fingerprint(_FORM, read.name, names, shape, told, state, files=files)
+    opened = [(unit, partial(read.read, source, settings)) for unit, source in zip(names, sources, strict=True)]
+    return entry(
+        cache / f"rows-{name[:32]}",
+        lambda folder: convert(opened, plan, folder, fingerprint=name, counts=read.counts),
+        Rows,
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

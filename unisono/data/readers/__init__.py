@@ -1,0 +1,58 @@
+"""Readers: one file per format family, and the registry that knows them by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from unisono.data.errors import DataError, nearest
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
+from unisono.data.readers.conll import Conll
+from unisono.data.readers.conllu import Conllu
+from unisono.data.readers.folders import Folders
+from unisono.data.readers.jsonl import JsonLines
+from unisono.data.readers.made import Made
+from unisono.data.readers.parallel import Parallel
+from unisono.data.readers.plain import Lines
+from unisono.data.readers.table import Table
+
+_READERS: dict[str, Reader] = {}
+_ALIASES = {"tsv": "csv", "json": "jsonl", "txt": "lines", "text": "lines", "conll2003": "conll", "folder": "folders"}
+
+
+def register(reader: Reader) -> None:
+    """Adds a format. Raises ValueError for a name that is taken."""
+    if reader.name in _READERS or reader.name in _ALIASES:
+        raise ValueError(f'there is a reader for the format "{reader.name}" already')
+    _READERS[reader.name] = reader
+
+
+for _reader in (Table(), JsonLines(), Conll(), Conllu(), Lines(), Parallel(), Folders(), Made()):
+    register(_reader)
+
+
+@cache
+def _plugins() -> None:
+    """Installed packages add formats under the entry point group ``unisono.readers``; each is a Reader class."""
+    for point in entry_points(group="unisono.readers"):
+        register(point.load()())
+
+
+def readers() -> dict[str, Reader]:
+    """Format name -> reader, those of installed plug-ins included."""
+    _plugins()
+    return dict(_READERS)
+
+
+def reader(name: str) -> Reader:
+    """The reader of a format. Raises DataError with the nearest name."""
+    known = readers()
+    name = _ALIASES.get(name.lower(), name.lower())
+    if name not in known:
+        raise DataError(
+            f'there is no format "{name}"{nearest(name, [*known, *_ALIASES])} (there are: {", ".join(sorted(known))})'
+        )
+    return known[name]
+
+
+__all__ = ["Bad", "Column", "Reader", "Record", "Settings", "reader", "readers", "register"]

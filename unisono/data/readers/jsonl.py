@@ -1,0 +1,53 @@
+"""jsonl: one JSON object on each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unisono.data.errors import DataError
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, dig
+from unisono.data.readers.text import lines
+
+
+class JsonLines(Reader):
+    name = "jsonl"
+    suffixes = (".jsonl", ".ndjson", ".json")
+
+    def read(self, source: Path, settings: Settings) -> Iterator[Record]:
+        columns = tuple(settings.wanted)
+        keys: dict[Any, None] = {}  # every key seen so far: a wanted column that no row has is a mistake in the recipe
+        good = False
+        for number, line in lines(source, settings.encoding):
+            if isinstance(line, Bad):
+                yield Record(number, line)
+                continue
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as e:
+                if not good and line.lstrip().startswith("["):
+                    raise DataError(
+                        f"{source} is one JSON array; write one object per line, e.g. with: jq -c '.[]'"
+                    ) from e
+                yield Record(number, Bad("not valid JSON", line[:200]))
+                continue
+            if isinstance(row, list) and all(isinstance(c, int) for c in columns):
+                row = dict(enumerate(row))
+            if not isinstance(row, dict):
+                yield Record(number, Bad("not a JSON object", line[:200]))
+                continue
+            good = True
+            if len(keys) < 1000:
+                keys.update(dict.fromkeys(row))
+            yield Record(number, pick(row, columns))
+        if good:
+            settings.require(keys, str(source))
+
+
+def pick(row: dict[Any, Any], columns: tuple[Column, ...]) -> dict[Column, Any]:
+    """The wanted columns of a nested row."""
+    return {c: row[c] if c in row else dig(row, c) for c in columns}

@@ -1,0 +1,189 @@
+"""Role: what a value is for a task, and how a raw value of any format becomes it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from unisono.data.errors import DataError
+from unisono.data.readers.base import Column
+
+Kind = Literal["text", "label", "labels", "number", "tokens", "tags", "texts"]
+Columns = str | int | Mapping[str, str | int] | Sequence[str]  # what a recipe may say for one role
+
+
+@dataclass(frozen=True)
+class Role:
+    """One named value of a task's rows.
+
+    Args:
+        kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None])
+            or texts ({language: str | None}). Every value but a required input may be None: a partial label costs
+            nothing.
+        required: the source must have the column, and of the input kinds text, tokens and texts each row a value.
+    """
+
+    kind: Kind
+    required: bool = True
+
+
+class Unfit(ValueError):
+    """A value that cannot be what the role asks for; the message says why, without the value."""
+
+
+def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]:
+    """The columns of a role: key -> column. The key is a language for texts, "" for the one column of other kinds.
+
+    Raises:
+        DataError: the recipe's entry does not suit the kind.
+    """
+    if said is None:
+        said = name
+    if role.kind == "texts":
+        if isinstance(said, Mapping):
+            return {str(k): v for k, v in said.items()}
+        if isinstance(said, (str, int)):
+            return {str(said): said}
+        return {str(k): k for k in said}
+    if not isinstance(said, (str, int)):
+        raise DataError(f"columns.{name}: {said!r} — this role has one column; give its name or its number")
+    return {"": said}
+
+
+def arrow_type(role: Role, keys: Sequence[str]) -> pa.DataType:
+    """How a role is stored."""
+    if role.kind in ("text", "label"):
+        return pa.string()
+    if role.kind == "number":
+        return pa.float64()
+    if role.kind == "texts":
+        return pa.struct([pa.field(k, pa.string()) for k in keys])
+    return pa.list_(pa.string())
+
+
+def text(value: Any) -> str | None:
+    """A blank text is None."""
+    if type(value) is str:
+        return value if value and (not value[0].isspace() or value.strip()) else None
+    if value is None:
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise Unfit(f"is a {type(value).__name__}, not text")
+
+
+def label(value: Any) -> str | None:
+    """Class names as strings: 3 and 3.0 are "3", true is "true"."""
+    if type(value) is str:
+        return value.strip() or None
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, int):
+        return str(value)
+    raise Unfit(f"is a {type(value).__name__}, not one label")
+
+
+def labels(value: Any) -> list[str] | None:
+    """A list, a JSON list, or names apart by | ; or comma. An empty list says that no label holds, a blank is None."""
+    if isinstance(value, str):
+        value = value.strip()
+        if not value:
+            return None
+        found = _json_list(value)
+        value = re.split(r"\s*[|;,]\s*", value) if found is None else found
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, (list, tuple)):
+        value = [value]
+    return [name for v in value if (name := label(v)) is not None]
+
+
+def number(value: Any) -> float | None:
+    """A finite float; NaN and blanks are None."""
+    if type(value) is str:
+        value = value.strip()
+        if not value:
+            return None
+    if value is None:
+        return None
+    try:
+        out = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise Unfit("is not a number") from None
+    if math.isinf(out):
+        raise Unfit("is infinite")
+    return None if math.isnan(out) else out
+
+
+def tokens(value: Any) -> list[str] | None:
+    """A list of words, a JSON list, or a text cut at white space."""
+    found = _words(value)
+    if found is None:
+        return None
+    out = [v if type(v) is str else label(v) for v in found]
+    if any(v is None or not v.strip() for v in out):
+        raise Unfit("have an empty word")
+    return [v for v in out if v is not None] or None
+
+
+def tags(value: Any) -> list[str | None] | None:
+    """One tag a word. A word without a tag has None; when no word has one, all is None."""
+    found = _words(value)
+    if found is None:
+        return None
+    out = [label(v) for v in found]
+    return out if any(v is not None for v in out) else None
+
+
+def texts(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, str | None] | None]:
+    """One text for each language, None where there is none."""
+
+    def convert(values: Mapping[str, Any]) -> dict[str, str | None]:
+        return {k: text(values[k]) for k in keys}
+
+    return convert
+
+
+SIMPLE: dict[str, Callable[[Any], Any]] = {
+    "text": text,
+    "label": label,
+    "labels": labels,
+    "number": number,
+    "tokens": tokens,
+    "tags": tags,
+}
+
+
+def _words(value: Any) -> list[Any] | None:
+    if isinstance(value, str):
+        found = _json_list(value.strip())
+        value = value.split() if found is None else found
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    raise Unfit(f"is a {type(value).__name__}, not a list")
+
+
+def _json_list(text: str) -> list[Any] | None:
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None

@@ -1,0 +1,122 @@
+"""Rows: one split of one task, read in place from a memory-mapped Arrow file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from unisono.data.mapped import Mapped
+from unisono.data.quarantine import BadRow
+
+UNIT, FILE, ROW = "_unit", "_file", "_row"  # columns that say where a row came from
+BAD = "bad.jsonl"
+
+
+class Rows:
+    """Rows as dicts role -> value, None where a value is missing. Picklable: another process maps the same file.
+
+    Args:
+        folder: a cache entry made by ``convert``.
+        index: the rows of the entry that these are, ascending; None for all.
+    """
+
+    def __init__(self, folder: Path, index: np.ndarray | None = None) -> None:
+        self._mapped = Mapped(folder)
+        self._index = index
+        self._roles: list[str] = [n for n in self._mapped.schema.names if n not in (UNIT, FILE, ROW)]
+        self.kinds: dict[str, str] = self._mapped.meta["kinds"]
+        self.fingerprint: str = self._mapped.meta["fingerprint"]
+        if index is not None:
+            self.fingerprint = hashlib.sha256(self.fingerprint.encode() + index.tobytes()).hexdigest()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(self._roles)
+
+    def __len__(self) -> int:
+        return len(self._mapped) if self._index is None else len(self._index)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        k, j = self._find(i)
+        batch = self._mapped.batch(k)
+        row = {name: batch.column(c)[j].as_py() for c, name in enumerate(self._roles)}
+        self._mapped.touched()
+        return row
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        roles = self._roles
+        for batch in self.record_batches():
+            columns = [batch.column(c).to_pylist() for c in range(len(roles))]
+            for values in zip(*columns, strict=True):
+                yield dict(zip(roles, values, strict=True))
+
+    def record_batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows as Arrow record batches, role columns first: for counting without making dicts."""
+        if self._index is None:
+            yield from self._mapped.batches()
+            return
+        starts = np.asarray(self._mapped.starts)
+        cuts = np.searchsorted(self._index, starts)
+        for k, batch in enumerate(self._mapped.batches()):
+            local = self._index[cuts[k] : cuts[k + 1]] - starts[k]
+            if len(local):
+                yield batch.take(pa.array(local))
+
+    def chunks(self, size: int) -> Iterator[list[dict[str, Any]]]:
+        """The rows in lists of ``size``, the last one shorter."""
+        rows = iter(self)
+        while chunk := list(islice(rows, size)):
+            yield chunk
+
+    def origin(self, i: int) -> tuple[str, int]:
+        """(file, number of the row in it): the line, or the row of a table, from 1."""
+        k, j = self._find(i)
+        batch = self._mapped.batch(k)
+        file = batch.column(FILE)[j].as_py() or self._mapped.meta["units"][batch.column(UNIT)[j].as_py()]
+        return file, batch.column(ROW)[j].as_py()
+
+    @property
+    def counts(self) -> str:
+        """What the row number of ``origin`` counts: "line", "row" or "file"."""
+        return str(self._mapped.meta["counts"])
+
+    def select(self, index: np.ndarray) -> Rows:
+        """Some of these rows, in the order they have here.
+
+        Args:
+            index: (n,) integers, which rows.
+        """
+        index = np.sort(index)
+        if self._index is not None:
+            index = self._index[index]
+        return Rows(self._mapped.folder, index.astype(np.int32 if len(self._mapped) < 2**31 else np.int64))
+
+    def bad(self) -> Iterator[BadRow]:
+        """The rows of the source that could not be read, those of a sibling cut from the same source included."""
+        with (self._mapped.folder / BAD).open(encoding="utf-8") as f:
+            for line in f:
+                yield BadRow(**json.loads(line), counts=self.counts)
+
+    @property
+    def bad_count(self) -> int:
+        return int(self._mapped.meta["bad"])
+
+    def _find(self, i: int) -> tuple[int, int]:
+        n = len(self)
+        if not -n <= i < n:
+            raise IndexError(f"row {i} of {n}")
+        i = i % n
+        return self._mapped.find(i if self._index is None else int(self._index[i]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (self._mapped.folder, self._index)
+
+    def __repr__(self) -> str:
+        return f"Rows({len(self)} rows, roles {', '.join(self._roles)})"

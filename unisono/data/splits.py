@@ -1,0 +1,46 @@
+"""splits: cuts the splits that the data does not bring, and draws at most so many rows, both from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from unisono.data.rows import Rows
+from unisono.data.spec import Data
+
+
+def complete(given: Mapping[str, Rows], spec: Data, seed: int) -> dict[str, Rows]:
+    """Given splits stay whole; a missing validation or test is cut from train, disjoint and without losing a row."""
+    out = dict(given)
+    if "train" in out:
+        rows = out["train"]
+        shares = {s: getattr(spec.ratio, s) for s in ("validation", "test") if s not in out}
+        parts = cut(len(rows), shares, seed)
+        if len(parts) > 1:
+            out.update({split: rows.select(index) for split, index in parts.items()})
+    return {s: _limited(out[s], spec, s, seed) for s in ("train", "validation", "test") if s in out}
+
+
+def cut(n: int, shares: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
+    """Row numbers of each part: "train" and those in ``shares`` that get a row. Each part is ascending.
+
+    Depends on the seed and ``n`` alone, so tasks over line-aligned files are cut alike.
+    """
+    order = np.random.default_rng([seed, n]).permutation(n)
+    out: dict[str, np.ndarray] = {}
+    taken = 0
+    for split, share in shares.items():
+        size = min(max(1, round(n * share)), n - taken - 1) if share > 0 else 0  # train keeps a row at least
+        if size > 0:
+            out[split] = np.sort(order[taken : taken + size])
+            taken += size
+    return {"train": np.sort(order[taken:]), **out}
+
+
+def _limited(rows: Rows, spec: Data, split: str, seed: int) -> Rows:
+    limit = spec.limit.get(split) if isinstance(spec.limit, dict) else spec.limit  # type: ignore[call-overload]
+    if limit is None or len(rows) <= limit:
+        return rows
+    # Drawn, not the first ones: files are often sorted by class.
+    return rows.select(np.random.default_rng([seed, len(rows), 1]).permutation(len(rows))[:limit])
