@@ -1,0 +1,132 @@
+"""Cases of heads, to run the promises of ``test_contract.py`` over. A new head is one more ``Case``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from unisono.heads import Example, Head, Options, Prediction, Row, Targets
+from unisono.heads.classify import Classify, ClassifyOptions
+from unisono.heads.regress import Regress, RegressOptions
+from unisono.heads.tag import Tag, TagOptions
+from unisono.packed import Layout, Packed
+
+WIDTH = 16
+
+
+def tokens(row: Row) -> dict[str, np.ndarray]:
+    """What a text stem might make of a row: [CLS], one or two tokens a word, [SEP]."""
+    words = row["tokens"] if "tokens" in row else row.get("text", row.get("source", "")).split()
+    pieces = [1 + len(w) % 2 for w in words]
+    first = 1 + np.cumsum([0, *pieces])[:-1]
+    ids = np.arange(2 + sum(pieces), dtype=np.int32)
+    return {"ids": ids, "words": first.astype(np.int32)} if "tokens" in row else {"ids": ids}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One head with one set of options, and rows to show it.
+
+    Args:
+        rows: 8 rows, all labelled.
+        unlabelled: rows without any label, of other lengths.
+        right: whether a prediction says what its row says, once the rows are learned by heart.
+        steps: updates that suffice for learning them.
+    """
+
+    name: str
+    head: type[Head]
+    options: Options
+    rows: Sequence[Row]
+    unlabelled: Sequence[Row]
+    right: Callable[[Prediction, Row], bool]
+    steps: int = 80
+    tokens: Callable[[Row], dict[str, np.ndarray]] = field(default=tokens)
+
+    def build(self) -> Head:
+        """A fresh head of the same weights every time, fitted on the rows, set to evaluate."""
+        torch.manual_seed(0)
+        fitted = json.loads(json.dumps(self.head.fit(iter([*self.rows, *self.unlabelled]), self.options)))
+        return self.head(WIDTH, self.options, fitted).eval()
+
+    def batch(self, head: Head, rows: Sequence[Row]) -> tuple[Packed, Targets]:
+        """Rows as a pack of states that need a gradient, and targets. A row's states depend on the row alone."""
+        examples: list[Example] = []
+        states: list[torch.Tensor] = []
+        for row in rows:
+            seen = self.tokens(row)
+            examples.append({**seen, **head.encode(row, seen)})
+            text = {k: v for k, v in row.items() if k not in head.labels_in}
+            noise = torch.Generator().manual_seed(sum(map(ord, json.dumps(text))) * 1000 + len(seen["ids"]))
+            states.append(torch.randn(len(seen["ids"]), WIDTH, generator=noise))
+        values = torch.cat(states).requires_grad_()
+        return Packed(values, Layout(len(s) for s in states)), head.collate(examples)
+
+
+TEXTS = ["a b", "c", "one two three", "x yy z", "seven words in a row of text", "p q", "mm", "last but one it is"]
+BARE: list[Row] = [{"text": "no label here"}, {"text": "nor"}, {"text": "nor in this longer one"}]
+
+
+def same(key: str, role: str = "label") -> Callable[[Prediction, Row], bool]:
+    return lambda prediction, row: prediction[key] == row[role]
+
+
+def _texts(labels: Sequence[Any]) -> list[Row]:
+    return [{"text": t, "label": label} for t, label in zip(TEXTS, labels, strict=True)]
+
+
+def _sentences(tags: Sequence[str]) -> list[Row]:
+    words = [[f"{'w' * (1 + (i + j) % 4)}{i}" for j, _ in enumerate(t.split())] for i, t in enumerate(tags)]
+    return [{"tokens": w, "tags": t.split()} for w, t in zip(words, tags, strict=True)]
+
+
+_NAMES = _texts(["pos", "neg", "pos", "neutral", "neg", "neutral", "pos", "neg"])
+_SETS = _texts([["a"], ["a", "b"], [], ["c"], ["b", "c"], ["a", "b", "c"], ["c"], []])
+_PARTLY = _texts([{"a": True, "b": None}, {"a": False, "b": True}, *[{"a": None, "b": i % 2 == 0} for i in range(6)]])
+_VALUES = _texts([1000.0, 1002.5, 998.0, 1001.0, 999.5, 1003.0, 1000.5, 997.0])
+_BIO = _sentences(
+    ["B-PER I-PER O", "O", "B-LOC B-LOC I-LOC O", "O O B-PER", "B-PER B-LOC", "O B-LOC I-LOC I-LOC", "B-LOC", "O O O O"]
+)
+_BIOES = _sentences(["B-A E-A O", "S-B", "O S-A S-A", "B-B I-B E-B", "O O", "B-A I-A I-A E-A", "S-A O S-B", "O"])
+_POS = _sentences(["DET NOUN", "VERB", "DET ADJ NOUN VERB", "NOUN NOUN", "ADV", "DET NOUN VERB ADV", "X", "ADJ NOUN"])
+_UNTAGGED: list[Row] = [{"tokens": ["no", "tags"]}, {"tokens": ["nor", "here", "at", "all"], "tags": None}]
+_PARTLY_TAGGED: list[Row] = [
+    {**row, "tags": [t if i != 1 else None for i, t in enumerate(row["tags"])]} for row in _BIO
+]
+
+
+def _known_sets(prediction: Prediction, row: Row) -> bool:
+    return all((name in prediction["labels"]) == holds for name, holds in row["label"].items() if holds is not None)
+
+
+def _known_tags(prediction: Prediction, row: Row) -> bool:
+    return all(t is None or p == t for p, t in zip(prediction["tags"], row["tags"], strict=True))
+
+
+def _near(prediction: Prediction, row: Row) -> bool:
+    return abs(prediction["value"] - row["label"]) < 0.1
+
+
+CASES = [
+    Case("classify", Classify, ClassifyOptions(), _NAMES, BARE, same("label")),
+    Case("classify, mean", Classify, ClassifyOptions(pool="mean", layers=2, hidden=24), _NAMES, BARE, same("label")),
+    Case("classify, balanced", Classify, ClassifyOptions(class_weights="balanced"), _NAMES, BARE, same("label")),
+    Case("classify, smooth", Classify, ClassifyOptions(label_smoothing=0.1), _NAMES, BARE, same("label")),
+    Case("classify, multi", Classify, ClassifyOptions(multi=True), _SETS, BARE, same("labels")),
+    Case(
+        "classify, partly", Classify, ClassifyOptions(multi=True, class_weights="balanced"), _PARTLY, BARE, _known_sets
+    ),
+    Case("regress", Regress, RegressOptions(), _VALUES, BARE, _near),
+    Case("regress, huber", Regress, RegressOptions(loss="huber", pool="mean"), _VALUES, BARE, _near),
+    Case("tag, BIO", Tag, TagOptions(), _BIO, _UNTAGGED, same("tags", "tags")),
+    Case("tag, BIOES", Tag, TagOptions(layers=1, label_smoothing=0.05), _BIOES, _UNTAGGED, same("tags", "tags")),
+    Case("tag, POS", Tag, TagOptions(), _POS, _UNTAGGED, same("tags", "tags")),
+    Case("tag, CRF", Tag, TagOptions(crf=True), _BIO, _UNTAGGED, same("tags", "tags")),
+    Case("tag, BIOES CRF", Tag, TagOptions(crf=True), _BIOES, _UNTAGGED, same("tags", "tags")),
+    Case("tag, CRF partly", Tag, TagOptions(crf=True), _PARTLY_TAGGED, _UNTAGGED, _known_tags),
+]

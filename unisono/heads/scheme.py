@@ -1,0 +1,162 @@
+"""Tag schemes: how tags of words spell entities (BIO, IOB1, BIOES), which tags may follow which, and plain tags beside.
+
+Ramshaw and Marcus 1995 (IOB1), Tjong Kim Sang and Veenstra 1999 (BIO, there IOB2), Ratinov and Roth 2009 (BIOES, there
+BILOU). Odd sequences, such as ``O I-PER``, are read as CoNLL's conlleval script reads them: an entity begins there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from unisono.heads.base import MISSING
+
+Name = Literal["plain", "IOB1", "BIO", "BIOES"]
+Span = tuple[str, int, int]  # type, first word, the word after the last
+
+UNTYPED = "_"  # the type of an entity whose tags are bare letters
+_ROLES = {"B": "B", "I": "I", "M": "I", "E": "E", "L": "E", "S": "S", "U": "S", "O": "O"}  # BILOU and BMES, too
+
+
+def parse(tag: str) -> tuple[str, str] | None:
+    """(role, type) of a tag such as "B-PER", "I" or "O"; None for a tag of no scheme."""
+    role = _ROLES.get(tag[:1])
+    if role is None or (len(tag) > 1 and tag[1] != "-"):
+        return None
+    return ("O", "") if role == "O" else (role, tag[2:] or UNTYPED)
+
+
+def detect(tags: Collection[str], inside_starts: int = 0, starts: int = 0) -> Name:
+    """The scheme that a set of tags is written in.
+
+    Args:
+        tags: every tag in the data.
+        inside_starts: entities in the data that begin with I-.
+        starts: all entities in the data. Both tell IOB1 from BIO, whose tags look the same.
+    """
+    parsed = [parse(t) for t in tags]
+    roles = {p[0] for p in parsed if p is not None} - {"O"}
+    bare = all(len(t) == 1 for t in tags)
+    if None in parsed or not roles or (bare and not ("B" in roles and len(roles) > 1)):
+        return "plain"
+    if roles & {"E", "S"}:
+        return "BIOES"
+    return "IOB1" if 2 * inside_starts > starts else "BIO"
+
+
+def closed(tags: Collection[str], name: Name) -> list[str]:
+    """The tags, sorted, with those that the scheme needs and the data happened to lack."""
+    if name == "plain":
+        return sorted(tags)
+    if wrong := [t for t in sorted(tags) if parse(t) is None]:
+        raise ValueError(f'tag "{wrong[0]}" is not written in the scheme {name}; say head.scheme: plain')
+    letters = _letters(tags)
+    types = {tag[1:] for tag in tags if _ROLES[tag[0]] != "O"}  # with the hyphen
+    return sorted(set(tags) | {letters[r] + t for r in ("BI" if name != "BIOES" else "BIES") for t in types})
+
+
+class Scheme:
+    """A list of tags and what may follow what. The tags are numbered in their order.
+
+    Args:
+        name: the scheme.
+        tags: V tags, ``closed`` under the scheme.
+
+    Attributes:
+        allowed: (V, V) bool: tag j may follow tag i.
+        first, last: (V,) bool: a sentence may begin, may end with the tag.
+    """
+
+    def __init__(self, name: Name, tags: Sequence[str]) -> None:
+        assert name in get_args(Name), name
+        self.name, self.tags = name, tuple(tags)
+        self.number = {tag: i for i, tag in enumerate(self.tags)}
+        self.plain = name == "plain"
+        v = len(self.tags)
+        self.allowed = np.ones((v, v), dtype=bool)
+        self.first, self.last = np.ones(v, dtype=bool), np.ones(v, dtype=bool)
+        if not self.plain:
+            self._constrain()
+
+    def _constrain(self) -> None:
+        parsed = [parse(t) or ("O", "") for t in self.tags]
+        role, kind = np.array([r for r, _ in parsed]), np.array([k for _, k in parsed])
+        same = kind[:, None] == kind  # (V, V)
+        begins, inside, ends = np.isin(role, ["B", "S"]), np.isin(role, ["I", "E"]), np.isin(role, ["E", "S"])
+        self.types, self.outside = kind, role == "O"
+        open_, after = (~ends & ~self.outside)[:, None], ~self.outside[:, None]
+        if self.name == "BIO":
+            self.allowed, self.first = ~inside | (after & same), ~inside
+        elif self.name == "IOB1":  # B- only parts an entity from one of its type just before
+            self.allowed, self.first = ~begins | (after & same), ~begins
+        else:
+            self.allowed = np.where(open_, inside & same, ~inside)
+            self.first, self.last = ~inside, ends | self.outside
+        # (V + 1, V): an entity begins at a word with tag j, after tag i or (row V) at the head of a sentence.
+        starts = ~self.outside & (begins | ~(open_ & same))
+        self._starts = np.vstack([starts, ~self.outside])
+
+    def valid(self, tags: np.ndarray) -> bool:
+        """Whether the numbered tags (W,) of a sentence, all known, keep to the scheme."""
+        return not len(tags) or bool(
+            self.first[tags[0]] and self.last[tags[-1]] and self.allowed[tags[:-1], tags[1:]].all()
+        )
+
+    def feasible(self, tags: np.ndarray) -> bool:
+        """The same where some are MISSING: whether they can be filled in so that the sentence keeps to the scheme."""
+        reach = self.first
+        for tag in tags:
+            if tag != MISSING:
+                reach = reach & (np.arange(len(self.tags)) == tag)
+            before, reach = reach, reach @ self.allowed
+        return not len(tags) or bool((before & self.last).any())
+
+    def starts(self, tags: np.ndarray, heads: np.ndarray) -> np.ndarray:
+        """(W,) bool: where entities begin, in any number of sentences end to end.
+
+        Args:
+            tags: (W,) numbered tags, all known.
+            heads: (W,) bool: the word is the first of its sentence.
+        """
+        before = np.where(heads, len(self.tags), np.roll(tags, 1))
+        out: np.ndarray = self._starts[before, tags]
+        return out
+
+    def spans(self, tags: np.ndarray, heads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First word of each entity, and the word after its last. Arguments as for ``starts``."""
+        begins = self.starts(tags, heads)
+        first = begins.nonzero()[0]
+        borders = np.append((begins | self.outside[tags] | heads).nonzero()[0], len(tags))
+        return first, borders[np.searchsorted(borders, first, side="right")]
+
+    def rewrite(self, tags: np.ndarray) -> np.ndarray:
+        """The same entities, spelled so that the sentence keeps to the scheme."""
+        letters = _letters(self.tags)
+        heads = np.arange(len(tags)) == 0
+        out: np.ndarray = tags.copy()
+        previous: tuple[str, int] = ("", -1)  # type and end of the entity before
+        for i, j in zip(*self.spans(tags, heads), strict=True):
+            tail = self.tags[tags[i]][1:]
+            inner = self.number[letters["I"] + tail]
+            out[i:j] = inner
+            if self.name == "BIOES" and j - i == 1:
+                out[i] = self.number[letters["S"] + tail]
+            elif self.name != "IOB1" or previous == (tail, i):
+                out[i] = self.number[letters["B"] + tail]
+            if self.name == "BIOES" and j - i > 1:
+                out[j - 1] = self.number[letters["E"] + tail]
+            previous = (tail, j)
+        return out
+
+
+def _letters(tags: Collection[str]) -> dict[str, str]:
+    """Role -> the letter that these tags write it with."""
+    used = {tag[0] for tag in tags}
+    return {
+        "B": "B",
+        "I": "M" if "M" in used else "I",
+        "E": "L" if "L" in used else "E",
+        "S": "U" if "U" in used else "S",
+    }

@@ -1,0 +1,45 @@
+"""Metrics: one file per family of scores. A score is a number under a name; ``f1/PER`` is the ``f1`` of PER alone."""
+
+from unisono.metrics.entities import score_tags
+from unisono.metrics.labels import score_label_sets, score_labels
+from unisono.metrics.numbers import score_numbers
+from unisono.metrics.text import score_text
+
+# Name -> whether higher is better. All are fractions or correlations, but for bleu and chrf (0 to 100), and rmse and
+# mae (units of the target). Every score function also gives "rows": how many rows had a label.
+METRICS: dict[str, bool] = {
+    "accuracy": True,
+    "macro_f1": True,
+    "micro_f1": True,
+    "subset_accuracy": True,
+    "matthews": True,
+    "pearson": True,
+    "spearman": True,
+    "rmse": False,
+    "mae": False,
+    "f1": True,
+    "precision": True,
+    "recall": True,
+    "bleu": True,
+    "chrf": True,
+}
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether a higher value of a score is better; ``f1/PER`` goes by ``f1``.
+
+    Raises:
+        KeyError: no metric has the name.
+    """
+    return METRICS[name.split("/")[0]]
+
+
+__all__ = [
+    "METRICS",
+    "higher_is_better",
+    "score_label_sets",
+    "score_labels",
+    "score_numbers",
+    "score_tags",
+    "score_text",
+]

@@ -1,0 +1,76 @@
+"""Scores of labels: one per row (accuracy, macro F1, Matthews) or several (micro and macro F1, subset accuracy)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from unisono.metrics.gold import Prediction, Row, Scores, labelled
+
+
+def score_labels(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores:
+    """Compares ``label`` (or, where predictions hold several, ``labels``) with the rows' ``label``.
+
+    One label: ``accuracy``, ``macro_f1`` (the mean over the labels that occur) and ``matthews`` (-1 to 1; Gorodkin 2004
+    for more than two labels). Several: see ``score_label_sets``. All but ``matthews`` are fractions. ``rows`` counts
+    the rows with a label; without any, there are no scores.
+    """
+    if predictions and "labels" in predictions[0]:
+        return score_label_sets(predictions, rows)
+    pairs = labelled(predictions, rows, "label")
+    if not pairs:
+        return {}
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    said, gold = [p["label"] for p, _ in pairs], [str(g) for _, g in pairs]
+    return {
+        "accuracy": float(accuracy_score(gold, said)),
+        "macro_f1": float(f1_score(gold, said, average="macro", zero_division=0)),
+        "matthews": float(matthews_corrcoef(gold, said)),
+        "rows": float(len(pairs)),
+    }
+
+
+def score_label_sets(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores:
+    """Compares sets of labels; gold is a list of the labels that hold, or label -> True, False or None (not known).
+
+    ``micro_f1`` over all known pairs of row and label, ``macro_f1`` the mean over labels, ``subset_accuracy`` the share
+    of rows with every known label right. A label that neither occurs nor is predicted has F1 0, as in scikit-learn.
+    """
+    pairs = [(p, g) for p, g in labelled(predictions, rows, "label") if not _says_nothing(g)]
+    if not pairs:
+        return {}
+    names = list(dict.fromkeys([n for p, g in pairs for n in (*p.get("scores", p["labels"]), *_named(g))]))
+    column = {name: i for i, name in enumerate(names)}
+    said = np.zeros((len(pairs), len(names)), dtype=bool)
+    gold, known = np.zeros_like(said), np.zeros_like(said)
+    for i, (prediction, labels) in enumerate(pairs):
+        said[i, [column[n] for n in prediction["labels"]]] = True
+        if isinstance(labels, Mapping):
+            for name, holds in labels.items():
+                gold[i, column[str(name)]] = bool(holds)
+                known[i, column[str(name)]] = holds is not None
+        else:
+            gold[i, [column[n] for n in _named(labels)]] = True
+            known[i] = True
+    hits, said_n, gold_n = ((x & known).sum(0) for x in (said & gold, said, gold))
+    return {
+        "micro_f1": float(_f1(hits.sum(), said_n.sum(), gold_n.sum())),
+        "macro_f1": float(np.mean([_f1(*counts) for counts in zip(hits, said_n, gold_n, strict=True)])),
+        "subset_accuracy": float(((said == gold) | ~known).all(1).mean()),
+        "rows": float(len(pairs)),
+    }
+
+
+def _f1(hits: int, said: int, gold: int) -> float:
+    return 2 * hits / (said + gold) if said + gold else 0.0
+
+
+def _named(labels: Any) -> list[str]:
+    return [str(n) for n in ([labels] if isinstance(labels, str) else labels)]
+
+
+def _says_nothing(labels: Any) -> bool:
+    return isinstance(labels, Mapping) and all(holds is None for holds in labels.values())
