@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import random
 import shutil
@@ -81,7 +82,7 @@ def test_every_damage_is_detected(tmp_path):
     for file in sorted(path.iterdir()):
         content = file.read_bytes()
         damaged = [content[:-1], content[: len(content) // 2], b"", content + b" ", b"\0" * len(content)]
-        for bit in range(0, 8 * len(content), 1 if file.name == "manifest.json" else 997):
+        for bit in range(0, 8 * len(content), 29 if file.name == "manifest.json" else 1999):
             flipped = bytearray(content)
             flipped[bit // 8] ^= 1 << bit % 8
             damaged.append(bytes(flipped))
@@ -275,3 +276,13 @@ def test_write_atomic_replaces_whole_files_and_leaves_nothing_over(tmp_path, mon
     with pytest.raises(OSError, match="full"):
         files.write_atomic(tmp_path / "a.json", b"new")
     assert names(tmp_path) == ["a.json"] and (tmp_path / "a.json").read_bytes() == b"{}"
+
+
+def test_random_damage_is_noticed_and_the_checkpoint_before_is_used():
+    """The benchmark, in small."""
+    path = Path(__file__).parents[2] / "benchmarks" / "checkpoint_damage.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    done, noticed, _ = benchmark.run(50, seed=1)
+    assert noticed == done and done.total() == 50
