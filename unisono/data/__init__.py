@@ -7,6 +7,8 @@ from unisono.data.load import load
 from unisono.data.quarantine import Quarantine
 from unisono.data.roles import Role
 from unisono.data.rows import Rows
+from unisono.data.sniff import Guess, sniff
 from unisono.data.spec import Data
+from unisono.data.summary import summary
 
-__all__ = ["Data", "DataError", "Examples", "Quarantine", "Role", "Rows", "encode", "load"]
+__all__ = ["Data", "DataError", "Examples", "Guess", "Quarantine", "Role", "Rows", "encode", "load", "sniff", "summary"]

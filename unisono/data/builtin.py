@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from unisono.data.errors import DataError, nearest
 
-Generator = Callable[[str, int], Iterator[dict[str, Any]]]  # (split, seed) -> rows
+
+@dataclass(frozen=True)
+class Builtin:
+    """A data set made by code.
+
+    Args:
+        rows: (split, seed) -> rows; the same arguments give the same rows.
+        modules: the modules that decide the rows; when they change, cached rows are made anew.
+    """
+
+    rows: Callable[[str, int], Iterator[dict[str, Any]]]
+    modules: tuple[str, ...] = ()
 
 
 def _everyday(split: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -19,31 +31,31 @@ def _everyday(split: str, seed: int) -> Iterator[dict[str, Any]]:
     return everyday(split, seed)
 
 
-BUILTINS: dict[str, Generator] = {"everyday": _everyday}
+BUILTINS: dict[str, Builtin] = {
+    "everyday": Builtin(_everyday, ("unisono.data.everyday", "unisono.data.everyday_grammar")),
+}
 
 
-def register_builtin(name: str, generator: Generator) -> None:
+def register_builtin(name: str, builtin: Builtin) -> None:
     """Adds a data set. Raises ValueError for a name that is taken."""
     if name in BUILTINS:
         raise ValueError(f'there is a builtin data set "{name}" already')
-    BUILTINS[name] = generator
+    BUILTINS[name] = builtin
 
 
-def builtin(name: str) -> Generator:
-    """The generator of that name. Raises DataError with the nearest name."""
+def builtin(name: str) -> Builtin:
+    """The data set of that name. Raises DataError with the nearest name."""
     if name not in BUILTINS:
-        raise DataError(
-            f'there is no builtin data set "{name}"{nearest(name, BUILTINS)} (there are: {", ".join(sorted(BUILTINS))})'
-        )
+        known = ", ".join(sorted(BUILTINS))
+        raise DataError(f'there is no builtin data set "{name}"{nearest(name, BUILTINS)} (there are: {known})')
     return BUILTINS[name]
 
 
 def source_hash(name: str) -> str:
-    """Changes when the generator's module does, so that a cache made by older code is not used."""
-    target: Any = builtin(name)
-    if target is _everyday:
-        import unisono.data.everyday as target
-    try:
-        return hashlib.sha256(Path(inspect.getfile(target)).read_bytes()).hexdigest()
-    except (OSError, TypeError):
-        return ""
+    """Names the code that makes a data set."""
+    digest = hashlib.sha256()
+    for module in builtin(name).modules:
+        found = find_spec(module)
+        if found is not None and found.origin:
+            digest.update(Path(found.origin).read_bytes())
+    return digest.hexdigest()

@@ -26,6 +26,7 @@ class Plan:
 
     roles: Mapping[str, Role]
     columns: Mapping[str, Mapping[str, Column]]  # role -> key -> column
+    named: frozenset[str] = frozenset()  # roles whose columns the user named: a misspelt one must not pass as absent
 
     @property
     def wanted(self) -> dict[Column, bool]:
@@ -33,7 +34,7 @@ class Plan:
         out: dict[Column, bool] = {}
         for name, role in self.roles.items():
             for column in self.columns[name].values():
-                out[column] = out.get(column, False) or role.required
+                out[column] = out.get(column, False) or role.required or name in self.named
         return out
 
     @property

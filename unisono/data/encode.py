@@ -93,7 +93,7 @@ def _flush(
     writer: Writer | None,
     folder: Path,
 ) -> Writer:
-    """Writes the pending examples. A field that shows up late makes the file anew; what was written lacks that field."""
+    """Writes the pending examples. A field that shows up late makes the file anew; rows written before lack it."""
     known = dict(fields)
     for _, arrays in pending:
         for field, array in arrays.items():

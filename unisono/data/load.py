@@ -70,7 +70,9 @@ def _load(
             raise DataError(
                 f'columns.{name}: this task has no "{name}"{nearest(name, roles)} (it has: {", ".join(roles)})'
             )
-    plan = Plan(roles, {name: columns_of(name, role, columns.get(name)) for name, role in roles.items()})
+    plan = Plan(
+        roles, {name: columns_of(name, role, columns.get(name)) for name, role in roles.items()}, frozenset(columns)
+    )
     settings = Settings(
         wanted=plan.wanted,
         header=spec.header,
@@ -99,7 +101,7 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
     absent = next((p for _, p in files if not p.exists()), None)
     if absent is not None:
         raise DataError(missing(absent))
-    shape = {n: [r.kind, r.required, list(plan.columns[n].items())] for n, r in plan.roles.items()}
+    shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}
     told = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
     state = [read.state(s, settings) for s in sources]
     name = fingerprint(_FORM, read.name, names, shape, told, state, files=files)

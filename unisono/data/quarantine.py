@@ -47,6 +47,13 @@ class Quarantine:
         tasks = self.counts.values() if task is None else [self.counts.get(task, {})]
         return sum(sum(reasons.values()) for splits in tasks for reasons in splits.values())
 
+    def reasons(self, task: str, split: str) -> dict[str, int]:
+        """Reason -> how many bad rows, the commonest first.
+
+        Where validation is cut from the training rows, what reading them met counts under train.
+        """
+        return dict(self.counts.get(task, {}).get(split, Counter()).most_common())
+
     def report(self, task: str, split: str, bad: Iterable[BadRow], rows: int, *, key: str) -> None:
         """Takes in the bad rows of one pass over a split.
 

@@ -6,18 +6,42 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from unisono.data.errors import DataError, nearest
+from unisono.data.readers.arrow import Arrow, Parquet
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
 from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
 from unisono.data.readers.folders import Folders
+from unisono.data.readers.hub import Hub, Saved
 from unisono.data.readers.jsonl import JsonLines
 from unisono.data.readers.made import Made
 from unisono.data.readers.parallel import Parallel
 from unisono.data.readers.plain import Lines
 from unisono.data.readers.table import Table
 
-_READERS: dict[str, Reader] = {}
-_ALIASES = {"tsv": "csv", "json": "jsonl", "txt": "lines", "text": "lines", "conll2003": "conll", "folder": "folders"}
+_OURS = (
+    Table(),
+    JsonLines(),
+    Parquet(),
+    Arrow(),
+    Conll(),
+    Conllu(),
+    Lines(),
+    Parallel(),
+    Folders(),
+    Hub(),
+    Saved(),
+    Made(),
+)
+_READERS: dict[str, Reader] = {r.name: r for r in _OURS}
+_ALIASES = {
+    "tsv": "csv",
+    "json": "jsonl",
+    "txt": "lines",
+    "text": "lines",
+    "conll2003": "conll",
+    "folder": "folders",
+    "feather": "arrow",
+}
 
 
 def register(reader: Reader) -> None:
@@ -25,10 +49,6 @@ def register(reader: Reader) -> None:
     if reader.name in _READERS or reader.name in _ALIASES:
         raise ValueError(f'there is a reader for the format "{reader.name}" already')
     _READERS[reader.name] = reader
-
-
-for _reader in (Table(), JsonLines(), Conll(), Conllu(), Lines(), Parallel(), Folders(), Made()):
-    register(_reader)
 
 
 @cache

@@ -77,6 +77,10 @@ class Reader(ABC):
             DataError: the source as a whole cannot be read. A single bad row is yielded as ``Bad`` instead.
         """
 
+    def peek(self, source: Path, settings: Settings, count: int = 300) -> list[dict[Column, Any]]:
+        """The first rows with all their columns, for guessing what is what; empty where the format itself says it."""
+        return []
+
     def files(self, source: Path, settings: Settings) -> list[Path]:
         """The files that make up a source; the cache watches them."""
         return [source]

@@ -14,7 +14,7 @@ _DEFAULTS: dict[Column, int] = {"tokens": 0, "tags": -1}
 
 
 class Conll(Reader):
-    """Columns by number, from 0; negative ones count from the end. If none are named, tokens come first and tags last."""
+    """Columns by number, from 0; negative ones count from the end. Default: tokens first, tags last."""
 
     name = "conll"
     suffixes = (".conll", ".bio", ".iob", ".iob2", ".txt")

@@ -9,7 +9,7 @@ from typing import Any
 
 from unisono.data.errors import DataError
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, dig
-from unisono.data.readers.text import lines
+from unisono.data.readers.text import head, lines
 
 
 class JsonLines(Reader):
@@ -46,6 +46,28 @@ class JsonLines(Reader):
             yield Record(number, pick(row, columns))
         if good:
             settings.require(keys, str(source))
+
+    def peek(self, source: Path, settings: Settings, count: int = 300) -> list[dict[Column, Any]]:
+        rows: list[dict[Column, Any]] = []
+        for line in head(source, settings.encoding, count):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, dict):
+                rows.append(flat(row))
+        return rows
+
+
+def flat(row: dict[Any, Any]) -> dict[Column, Any]:
+    """Objects in a row spread out: {"a": {"b": 1}} -> {"a.b": 1}."""
+    out: dict[Column, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            out.update({f"{key}.{k}": v for k, v in flat(value).items()})
+        else:
+            out[key] = value
+    return out
 
 
 def pick(row: dict[Any, Any], columns: tuple[Column, ...]) -> dict[Column, Any]:

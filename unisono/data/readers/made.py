@@ -18,7 +18,7 @@ class Made(Reader):
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:
         columns = tuple(settings.wanted)
-        for number, row in enumerate(builtin(source.parent.name)(source.name, settings.seed), 1):
+        for number, row in enumerate(builtin(source.parent.name).rows(source.name, settings.seed), 1):
             if number == 1:
                 settings.require(row, f"builtin:{source.parent.name}")
             yield Record(number, pick(row, columns))

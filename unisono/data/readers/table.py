@@ -25,6 +25,9 @@ class Table(Reader):
     suffixes = (".csv", ".tsv", ".tab")
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:
+        if settings.delimiter == " ":
+            yield from _spaced(source, settings)
+            return
         sample = head(source, settings.encoding)
         dialect = guess_dialect(sample, suffix(source), settings.delimiter)
         rows = _rows(source, settings.encoding, dialect)
@@ -55,6 +58,30 @@ class Table(Reader):
             else:
                 reason = f"{_columns(len(cells))}, expected {width}"
                 yield Record(record.row, Bad(reason, dialect.delimiter.join(cells)[:200]))
+
+    def peek(self, source: Path, settings: Settings, count: int = 300) -> list[dict[Column, Any]]:
+        sample = head(source, settings.encoding, count)
+        dialect = guess_dialect(sample, suffix(source), settings.delimiter)
+        rows = parse(sample, dialect)
+        if not rows:
+            return []
+        header = guess_header(sample, dialect) if settings.header is None else settings.header
+        names: list[Column] = [c.strip() for c in rows[0]] if header else list(range(len(rows[0])))
+        return [dict(zip(names, r, strict=True)) for r in rows[header:] if len(r) == len(names)]
+
+
+def _spaced(source: Path, settings: Settings) -> Iterator[Record]:
+    """Columns apart by one space, the last wanted one being the rest of the line: "3 a film about films"."""
+    places = {c: c for c in settings.wanted if isinstance(c, int) and c >= 0}
+    settings.require(places, f"{source}, cut at spaces (columns have numbers then),")
+    last = max(places.values(), default=0)
+    for number, line in lines(source, settings.encoding):
+        if isinstance(line, Bad):
+            yield Record(number, line)
+        elif line.strip():
+            cells = line.split(" ", last)
+            bad = Bad(f"{_columns(len(cells))}, expected {last + 1}", line[:200])
+            yield Record(number, bad if len(cells) <= last else {c: cells[i] for c, i in places.items()})
 
 
 def _columns(n: int) -> str:
