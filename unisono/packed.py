@@ -8,7 +8,7 @@ Letters used in every shape comment of the project:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -167,3 +167,18 @@ class Packed:
 
     def to(self, device: torch.device | str) -> Packed:
         return Packed(self.values.to(device), self.layout)
+
+
+def passes(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Cuts sequences into packs of at most ``most`` tokens, like lengths together; yields their places."""
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    pack: list[int] = []
+    total = 0
+    for i in order:
+        if pack and total + lengths[i] > most:
+            yield pack
+            pack, total = [], 0
+        pack.append(i)
+        total += lengths[i]
+    if pack:
+        yield pack

@@ -57,6 +57,7 @@ class Head(nn.Module, ABC):
     Options: ClassVar[type[Options]] = Options
     labels_in: ClassVar[tuple[str, ...]] = ()  # roles that carry a label; a row without one is a partial label
     words: ClassVar[bool] = False  # the text input of this head is already split into words
+    quick: ClassVar[Mapping[str, Any]] = {}  # options of predict for evaluations during training
 
     options: Options
     fitted: dict[str, Any]

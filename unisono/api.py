@@ -1,0 +1,120 @@
+"""The Python face: train a recipe, load a model, evaluate a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unisono.evaluate import Result
+from unisono.evaluate import evaluate as evaluate_task
+from unisono.model import CONFIG, ModelError, MultiTaskModel
+from unisono.prepare import encode, read_tables
+from unisono.recipe import Recipe, RecipeError, build
+from unisono.train.events import Listener
+from unisono.train.run import open_recipe
+from unisono.train.run import train as train_run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What ``train`` gives back.
+
+    Args:
+        run: the folder of the run. ``model``: the folder of its best model; None if interrupted before there was one.
+        reason: ``done`` or ``interrupted``. ``scores``: task -> metric -> value of the best evaluation.
+    """
+
+    run: Path
+    model: Path | None
+    reason: str
+    scores: dict[str, dict[str, float]]
+
+
+def train(
+    recipe: Recipe | Mapping[str, Any] | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    listeners: Sequence[Listener] = (),
+    fresh: bool = False,
+) -> Trained:
+    """Trains a recipe, or goes on with its run where it stopped.
+
+    Args:
+        recipe: a recipe file, the folder of a run, a mapping with the recipe's keys, or a ``Recipe``.
+        overrides: settings such as ``"tasks.ner.weight=0.5"``.
+        listeners: called with every event of the loop.
+        fresh: start again even if the run has begun.
+
+    Raises:
+        RecipeError, DataError, TrainingFailed: each with a message for a person.
+    """
+    if isinstance(recipe, Mapping):
+        recipe = build(recipe, overrides=overrides)
+    elif not isinstance(recipe, Recipe):
+        recipe = open_recipe(recipe, overrides)
+    done = train_run(recipe, listeners=lambda: tuple(listeners), fresh=fresh)
+    model = recipe.folder / "model"
+    return Trained(recipe.folder, model if (model / CONFIG).exists() else None, done.reason, done.scores)
+
+
+def load(folder: str | Path, *, device: str = "cpu") -> MultiTaskModel:
+    """The model in a folder: of a run (its best model) or of a model.
+
+    Raises:
+        ModelError: there is no model, or it is damaged.
+    """
+    folder = Path(folder)
+    inside = folder / "model"
+    if not (folder / CONFIG).exists() and (inside / CONFIG).exists():
+        folder = inside
+    return MultiTaskModel.from_pretrained(folder, device=device)
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    split: str = "test",
+    recipe: Recipe | None = None,
+    tasks: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+    on_pass: Any = None,
+) -> dict[str, Result]:
+    """Scores a run's best model on a split of its data.
+
+    Args:
+        run: the folder of a run, or a model's folder together with ``recipe``.
+        split: train, validation or test; a task without a test split is scored on its validation split by ``split="test"``
+            never: it is left out.
+        tasks: only these.
+        on_pass: called with (task, rows done) after each pack.
+
+    Raises:
+        RecipeError: no task has that split.
+    """
+    recipe = recipe or open_recipe(run, overrides)
+    model = load(run, device=device)
+    wanted = {name: task for name, task in recipe.tasks.items() if name in model.tasks and (not tasks or name in tasks)}
+    for name in tasks:
+        model.head(name)
+    if not wanted:
+        raise RecipeError(f"{run}: the recipe and the model share no task")
+    recipe = recipe.model_copy(update={"tasks": wanted})
+    tables = read_tables(recipe, run=Path(run))
+    if not any(split in rows for rows in tables.rows.values()):
+        have = sorted({name for rows in tables.rows.values() for name in rows})
+        raise RecipeError(f'no task has a "{split}" split; they have: {", ".join(have)}  (--split)')
+    examples = encode(recipe, tables, model, (split,))
+    return {
+        name: evaluate_task(
+            model, name, tables.rows[name][split], examples[name][split],
+            on_pass=(lambda done, name=name: on_pass(name, done)) if on_pass else None,
+        )  # fmt: skip
+        for name in wanted
+        if split in examples[name]
+    }
+
+
+__all__ = ["ModelError", "Trained", "evaluate", "load", "train"]

@@ -1,0 +1,228 @@
+"""The command line. Each command imports what it needs when it runs, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="unisono",
+    help="One Transformer, every task: train one shared encoder with one decoder per task, from one recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout; everything else goes to stderr")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="override, as tasks.ner.weight=0.5")]
+RecipeFile = Annotated[str, typer.Argument(metavar="RECIPE", help="a recipe file, or the folder of a run")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="the folder of a run")]
+ModelFolder = Annotated[str, typer.Argument(metavar="RUN", help="the folder of a run, or of a model")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="a recipe file, or a run to continue")],
+    set_: Set = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="delete what the run holds and start again")] = False,
+    json: Json = False,
+) -> None:
+    """Train a recipe; the same command continues a run that was interrupted."""
+    from unisono import show
+    from unisono.train.progress import Progress
+    from unisono.train.run import open_recipe, train
+
+    wanted = open_recipe(recipe, set_ or ())
+    done = train(wanted, listeners=lambda: (Progress(), *_tensorboard(wanted)), fresh=fresh, where=recipe)
+    if int(os.environ.get("RANK", "0")) == 0:
+        show.trained(done, wanted, as_json=json)
+    if done.reason == "interrupted":
+        raise typer.Exit(130)
+
+
+def _tensorboard(recipe: Any) -> tuple[Any, ...]:
+    """TensorBoard's log beside the run, where the package is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("tensorboard") is None:
+        return ()
+    from unisono.train.tensorboard import TensorBoard
+
+    return (TensorBoard(recipe.folder / "tensorboard"),)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    split: Annotated[str, typer.Option(help="train, validation or test; default: test where there is one")] = "",
+    task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
+    predictions: Annotated[Path | None, typer.Option(help="folder for each task's predictions as JSON lines")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Score a run's best model on held-out rows."""
+    from unisono import api, show
+
+    with show.counting("evaluating", quiet=json) as on_pass:
+        results = api.evaluate(
+            run, split=split or None, tasks=task or (), overrides=set_ or (), device=device, on_pass=on_pass
+        )
+    if predictions:
+        show.write_predictions(results, predictions)
+    show.evaluated(results, as_json=json)
+
+
+@app.command()
+def predict(
+    run: ModelFolder,
+    text: Annotated[list[str] | None, typer.Argument(help="sentences; none: lines of standard input")] = None,
+    task: Annotated[str, typer.Option(help="only this task; without it, all text tasks from one pass")] = "",
+    rows: Annotated[Path | None, typer.Option(help="JSON lines with the task's input roles (needs --task)")] = None,
+    beams: Annotated[int | None, typer.Option(help="beams of translation")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Ask a trained model."""
+    from unisono import api, show
+
+    if rows and not task:
+        raise typer.BadParameter("--rows needs --task, as rows are one task's input")
+    inputs: list[Any] = show.read_rows(rows) if rows else list(text or [])
+    if not inputs:
+        if sys.stdin.isatty():
+            raise typer.BadParameter('nothing to predict: give a sentence, as unisono predict RUN "A sentence."')
+        inputs = [line.strip() for line in sys.stdin if line.strip()]
+    model = api.load(run, device=device)
+    options: dict[str, dict[str, Any]] = {}
+    if beams is not None:
+        options = {name: {"beams": beams} for name, spec in model.tasks.items() if spec.kind.name == "translate"}
+    if task:
+        found = [{task: p} for p in model.predict(task, inputs, **options.get(task, {}))]
+    else:
+        found = model.predict_all(inputs, **options)
+    show.predicted(inputs, found, as_json=json)
+
+
+@app.command()
+def check(
+    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="a recipe file, or the folder of a run")] = None,
+    set_: Set = None,
+    kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds of task")] = False,
+    json: Json = False,
+) -> None:
+    """Validate a recipe, try ten rows of each task, and estimate time and memory; touches nothing."""
+    from unisono import show
+
+    if kinds:
+        from unisono.tasks import kinds as all_kinds
+
+        show.kinds(all_kinds(), as_json=json)
+        return
+    if recipe is None:
+        raise typer.BadParameter("name a recipe, or ask for --kinds")
+    from unisono.train.check import check
+    from unisono.train.run import open_recipe
+
+    show.checked(check(open_recipe(recipe, set_ or ()), where=recipe), as_json=json)
+
+
+@app.command()
+def data(recipe: RecipeFile, set_: Set = None, json: Json = False) -> None:
+    """Show each task's rows: counts, lengths, label balance, missing labels, bad rows."""
+    from unisono import show
+    from unisono.train.check import describe
+    from unisono.train.run import open_recipe
+
+    show.described(describe(open_recipe(recipe, set_ or ()), where=recipe), as_json=json)
+
+
+@app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="data files or folders, one a task")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the recipe to write")] = Path("recipe.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="replace the file if it exists")] = False,
+    json: Json = False,
+) -> None:
+    """Look at data files and write a commented recipe for them."""
+    from unisono import show
+    from unisono.begin import write_recipe
+
+    show.begun(write_recipe(files, output, force=force), output, as_json=json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Tell what is installed, what is broken, and how to mend it."""
+    from unisono import show
+    from unisono.doctor import examine
+
+    checks = examine()
+    show.examined(checks, as_json=json)
+    if any(c.status == "broken" for c in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a recipe, for editors."""
+    import json
+
+    from unisono.tasks import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from unisono import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs a command. Exit codes: 0 done, 1 failed, 2 usage or recipe error, 130 interrupted."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("UNISONO_TRACEBACK"):
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Prints an error for a person; returns the exit code."""
+    ours = type(error).__module__.startswith("unisono.")
+    if ours or isinstance(error, OSError):
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 2 if type(error).__name__ == "RecipeError" else 1
+    print(
+        f"error: {type(error).__name__}: {error}\n"
+        "This is a fault of Unisono's own; UNISONO_TRACEBACK=1 shows where, please report it.",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Evaluate: a model over a split -> predictions and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unisono.data import Examples, Rows
+from unisono.heads import Prediction
+from unisono.model import MultiTaskModel
+from unisono.packed import passes
+
+HUNDRED = frozenset({"bleu", "chrf"})  # metrics that run from 0 to 100; the others run to 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """One task over one split.
+
+    Args:
+        scores: metric -> value, over the rows that have a label.
+        predictions: in the order of the examples.
+        source: the row number of each prediction.
+    """
+
+    scores: dict[str, float]
+    predictions: list[Prediction]
+    source: list[int]
+
+
+Gather = Callable[[list[tuple[int, Prediction]]], list[tuple[int, Prediction]]]
+
+
+def evaluate(
+    model: MultiTaskModel,
+    task: str,
+    rows: Rows,
+    examples: Examples,
+    *,
+    tokens_per_batch: int = 4096,
+    limit: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    gather: Gather | None = None,
+    on_pass: Callable[[int], Any] | None = None,
+    **options: Any,
+) -> Result:
+    """Predicts and scores one task.
+
+    Args:
+        limit: only this many examples, evenly spread over the split.
+        rank, world, gather: this process's part of the packs, and what brings all processes' predictions together.
+        on_pass: called with the number of rows done after each pack.
+        options: of the head's ``predict``, such as ``beams=1``.
+    """
+    chosen = _spread(len(examples), limit)
+    lengths = [int(examples.lengths[i]) for i in chosen]
+    found: list[tuple[int, Prediction]] = []
+    for number, at in enumerate(passes(lengths, tokens_per_batch)):
+        if number % world != rank:
+            continue
+        places = [chosen[i] for i in at]
+        predictions = model.predict_examples(task, [examples[i] for i in places], **options)
+        found.extend(zip(places, predictions, strict=True))
+        if on_pass:
+            on_pass(len(places))
+    found = sorted(gather(found) if gather else found, key=lambda pair: pair[0])
+    source = [int(examples.source[place]) for place, _ in found]
+    predictions = [prediction for _, prediction in found]
+    scores = model.tasks[task].kind.score(predictions, _Golds(rows, source))
+    return Result(scores, predictions, source)
+
+
+def overall(scores: Mapping[str, float]) -> float:
+    """The mean of the tasks' main metrics, each as a fraction; a task with no score is left out.
+
+    Args:
+        scores: "task/metric" -> value.
+    """
+    values = [value / 100 if name.split("/")[1] in HUNDRED else value for name, value in scores.items()]
+    return sum(values) / len(values) if values else float("nan")
+
+
+def main_scores(model: MultiTaskModel, results: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """ "task/metric" -> value of each task's main metric, for the tasks that have one."""
+    found = {task: model.tasks[task].main(scores) for task, scores in results.items()}
+    return {f"{task}/{metric}": results[task][metric] for task, metric in found.items() if metric}
+
+
+def _spread(count: int, limit: int | None) -> list[int]:
+    if limit is None or limit >= count:
+        return list(range(count))
+    return [i * count // limit for i in range(limit)]
+
+
+class _Golds(Sequence[Any]):
+    """The rows behind the predictions, read one at a time."""
+
+    def __init__(self, rows: Rows, source: list[int]) -> None:
+        self.rows, self.source = rows, source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.rows[self.source[at]]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.rows[i] for i in self.source)

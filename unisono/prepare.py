@@ -1,0 +1,155 @@
+"""Prepare: from a recipe to tasks whose rows are read, a model whose heads are fitted, and encoded examples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unisono import data
+from unisono.data import Examples, Quarantine, Rows
+from unisono.model import MultiTaskModel
+from unisono.recipe import Recipe, RecipeError
+from unisono.stems.text import TextStem
+from unisono.tasks import Task, resolve
+from unisono.trunk import Trunk, load_encoder
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The rows of a recipe's tasks.
+
+    Args:
+        tasks: name -> task.
+        rows: name -> split (train, validation, test) -> its rows.
+        quarantine: the rows that were left out, each with its reason.
+    """
+
+    tasks: dict[str, Task]
+    rows: dict[str, dict[str, Rows]]
+    quarantine: Quarantine
+
+    def bad_rows(self) -> list[str]:
+        """One line for each reason why rows of a split were left out."""
+        return [
+            f'task "{task}": {count:,} {split} row{"s" if count > 1 else ""} left out: {reason}, kept in {self.quarantine.path}'
+            for task, splits in self.quarantine.counts.items()
+            for split, reasons in splits.items()
+            for reason, count in reasons.items()
+        ]
+
+
+def read_tables(recipe: Recipe, *, run: Path | None = None, where: str = "recipe") -> Tables:
+    """Reads every task's rows through the cache.
+
+    Args:
+        run: folder that gets ``quarantine.jsonl``; default: the recipe's own run.
+
+    Raises:
+        RecipeError: an unknown kind or option. DataError: files that cannot be used, or too many bad rows.
+    """
+    tasks = resolve(recipe, where)
+    quarantine = Quarantine((run or recipe.folder) / "quarantine.jsonl", recipe.max_bad_rows)
+    rows = {}
+    for name, task in tasks.items():
+        rows[name] = data.load(
+            name,
+            recipe.tasks[name].data,
+            task.roles,
+            task.columns,
+            cache=recipe.cache_folder,
+            seed=recipe.seed,
+            quarantine=quarantine,
+        )
+        if not len(rows[name].get("train", ())):
+            raise RecipeError(f'{where}: task "{name}": no training rows in {recipe.tasks[name].data.path}')
+    return Tables(tasks, rows, quarantine)
+
+
+def build_model(recipe: Recipe, tables: Tables) -> MultiTaskModel:
+    """The recipe's model before training: pretrained or fresh trunk, and heads fitted to the training rows. Seeded."""
+    torch.manual_seed(recipe.seed)
+    trunk, stem = _trunk_and_stem(recipe, tables)
+    heads = {}
+    for name, task in tables.tasks.items():
+        fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
+        heads[name] = task.kind.head(trunk.width, task.options, fitted)
+    return MultiTaskModel(stem, trunk, heads, tables.tasks)
+
+
+def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
+    wanted = recipe.trunk
+    if wanted.pretrained:
+        try:
+            trunk, embedding, tokenizer = load_encoder(wanted.pretrained, dropout=wanted.dropout)
+        except OSError as error:  # Transformers' errors run over many lines; the first says what is wrong
+            raise RecipeError(f"trunk: {str(error).strip().splitlines()[0]}") from None
+    else:
+        assert wanted.layers and wanted.width and wanted.heads  # the recipe has made sure
+        tokenizer = TextStem.train_tokenizer(_texts(tables), wanted.vocabulary)
+        trunk, embedding = Trunk.scratch(
+            family=wanted.family,
+            layers=wanted.layers,
+            width=wanted.width,
+            heads=wanted.heads,
+            feedforward=wanted.feedforward or 4 * wanted.width,
+            vocabulary=len(tokenizer),
+            positions=max(512, wanted.max_length or 0),
+            dropout=0.1 if wanted.dropout is None else wanted.dropout,
+        )
+    if wanted.checkpointing:
+        trunk.checkpoint()
+    able = trunk.positions or 8192  # a trunk without a position table can go on; the tokenizer's limit is a habit
+    return trunk, TextStem(tokenizer, embedding, min(wanted.max_length or able, able))
+
+
+def _texts(tables: Tables, most: int = 200_000) -> Iterator[str]:
+    """The inputs of all tasks, at most ``most`` rows of each."""
+    for name, task in tables.tasks.items():
+        for at, row in enumerate(tables.rows[name]["train"]):
+            if at >= most:
+                break
+            for role in task.kind.inputs:
+                value: Any = row.get(role)
+                if value:
+                    yield " ".join(value) if isinstance(value, list) else value
+
+
+def encode(
+    recipe: Recipe, tables: Tables, model: MultiTaskModel, splits: tuple[str, ...] = ("train", "validation", "test")
+) -> dict[str, dict[str, Examples]]:
+    """Every task's rows as encoded examples, through the cache: task -> split -> examples."""
+    out: dict[str, dict[str, Examples]] = {}
+    for name, task in tables.tasks.items():
+        out[name] = {}
+        key = json.dumps([_stem_key(model.text), task.config(), model.head(name).fitted], sort_keys=True)
+        for split in splits:
+            if split in tables.rows[name]:
+                out[name][split] = data.encode(
+                    tables.rows[name][split],
+                    lambda rows, name=name: model.encode(name, rows),  # type: ignore[misc]
+                    key,
+                    cache=recipe.cache_folder,
+                    quarantine=tables.quarantine,
+                    task=name,
+                    split=split,
+                )
+        if "train" in splits and not len(out[name]["train"]):
+            raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
+    return out
+
+
+def _stem_key(stem: TextStem) -> str:
+    """What decides how a text becomes ids."""
+    backend = stem.tokenizer.backend_tokenizer.to_str()
+    return hashlib.sha256(f"{stem.max_length} {backend}".encode()).hexdigest()
+
+
+def sizes(examples: Mapping[str, Mapping[str, Examples]], split: str = "train") -> dict[str, int]:
+    """Task -> real tokens of a split."""
+    return {name: int(parts[split].lengths.sum()) for name, parts in examples.items() if split in parts}

@@ -1,0 +1,250 @@
+"""Show: results as tables for a person, or as one JSON document. Only the command line uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unisono import files
+from unisono.recipe import Recipe, RecipeError
+
+_ENTITY_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
+
+
+def out() -> Console:
+    """Standard output."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def document(content: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(content, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def counting(what: str, *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """A bar on standard error that counts rows; without a terminal, nothing."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        bars: dict[str, Any] = {}
+
+        def done(task: str, rows: int) -> None:
+            if task not in bars:
+                bars[task] = bar.add_task(f"{what} {task}", total=None)
+            bar.advance(bars[task], rows)
+
+        yield done
+
+
+def trained(done: Any, recipe: Recipe, *, as_json: bool) -> None:
+    """The end of a training run."""
+    if as_json:
+        document(asdict(done))
+        return
+    console = out()
+    if done.reason == "interrupted":
+        console.print(f"interrupted at step {done.step}; the same command goes on from there")
+        return
+    console.print(f"trained {done.step} steps in {duration(done.seconds)}; the model is in [bold]{done.model}[/bold]")
+    if done.scores:
+        console.print(_score_table(done.scores, "best scores on the validation rows"))
+    run = recipe.folder
+    console.print(f'next: unisono evaluate {run}   ·   unisono predict {run} "A sentence."')
+
+
+def evaluated(results: Mapping[str, Any], *, as_json: bool) -> None:
+    """Scores of an evaluation."""
+    scores = {name: result.scores for name, result in results.items()}
+    if as_json:
+        document(scores)
+        return
+    out().print(_score_table(scores, "scores"))
+
+
+def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("task")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, values in scores.items():
+        for at, (metric, value) in enumerate(values.items()):
+            table.add_row(name if at == 0 else "", metric, number(value))
+        table.add_section()
+    return table
+
+
+def write_predictions(results: Mapping[str, Any], folder: Path) -> None:
+    """One JSONL file a task: row number and prediction."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, result in results.items():
+        pairs = zip(result.source, result.predictions, strict=True)
+        lines = [json.dumps({"row": row, **prediction}, ensure_ascii=False) for row, prediction in pairs]
+        files.write_atomic(folder / f"{name}.jsonl", "".join(line + "\n" for line in lines))
+
+
+def predicted(inputs: Sequence[Any], found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Predictions, each under its input."""
+    if as_json:
+        document([{"input": given, **predictions} for given, predictions in zip(inputs, found, strict=True)])
+        return
+    console = out()
+    for given, predictions in zip(inputs, found, strict=True):
+        console.print(Text(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False), style="bold"))
+        for name, prediction in predictions.items():
+            words = prediction.get("words") or _words_of(given)
+            console.print(Text(f"  {name:<12} ").append_text(_in_a_line(prediction, words)))
+        console.print()
+
+
+def _words_of(given: Any) -> list[str]:
+    if isinstance(given, str):
+        return given.split()
+    words = given.get("tokens", [])
+    return list(words)
+
+
+def _in_a_line(prediction: Mapping[str, Any], words: Sequence[str]) -> Text:
+    if "entities" in prediction:
+        kinds = sorted({e["type"] for e in prediction["entities"]})
+        line = Text()
+        for at, entity in enumerate(prediction["entities"]):
+            colour = _ENTITY_COLOURS[kinds.index(entity["type"]) % len(_ENTITY_COLOURS)]
+            line.append("  " if at else "").append(" ".join(words[entity["start"] : entity["end"]]), style=colour)
+            line.append(f" {entity['type']}", style="dim")
+        return line if prediction["entities"] else Text("no entities", style="dim")
+    if "tags" in prediction:
+        return Text(" ".join(f"{w}/{t}" for w, t in zip(words, prediction["tags"], strict=False)))
+    if "labels" in prediction:
+        scores = prediction["scores"]
+        return Text(", ".join(f"{n} {scores[n]:.2f}" for n in prediction["labels"]) or "none")
+    if "label" in prediction:
+        return Text(prediction["label"]).append(f" {prediction['score']:.2f}", style="dim")
+    if "text" in prediction:
+        return Text(prediction["text"])
+    if "value" in prediction:
+        return Text(number(prediction["value"]))
+    return Text(json.dumps(prediction, ensure_ascii=False))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON lines file."""
+    rows = []
+    for at, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise RecipeError(f"{path} line {at}: not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise RecipeError(f"{path} line {at}: a row is an object with the task's input roles, found {line[:40]}")
+        rows.append(row)
+    return rows
+
+
+def kinds(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """The kinds of task with their roles and options."""
+    if as_json:
+        document({n: {"inputs": [*k.inputs], "labels": [*k.labels], "main metric": k.main} for n, k in found.items()})
+        return
+    table = Table(title="kinds of task", title_justify="left", title_style="bold")
+    for column in ("kind", "inputs", "labels", "main metric", "head options"):
+        table.add_column(column)
+    for name, kind in found.items():
+        inputs = [role if r.required else f"({role})" for role, r in kind.inputs.items()]
+        options = ", ".join(kind.head.Options.model_fields)
+        table.add_row(name, ", ".join(inputs), ", ".join(kind.labels), kind.main, options)
+    out().print(table)
+
+
+def checked(report: Any, *, as_json: bool) -> None:
+    """What ``unisono check`` found."""
+    if as_json:
+        document(asdict(report))
+        return
+    console = out()
+    table = Table(title=f"{report.name}: one forward and backward over ten rows a task", title_justify="left")
+    for column in ("task", "kind", "rows", "tokens a row", "first loss"):
+        table.add_column(column, justify="left" if column in ("task", "kind") else "right")
+    for task in report.tasks:
+        table.add_row(task.name, task.kind, f"{task.rows:,}", f"{task.tokens_per_row:.0f}", number(task.loss))
+    console.print(table)
+    steps = f"{report.steps:,} steps" if report.steps else f"{report.minutes:g} minutes"
+    console.print(f"{report.parameters / 1e6:.1f} million parameters on {report.device}; {steps}")
+    console.print(f"estimate: {duration(report.seconds)} of training, {report.gigabytes:.1f} GB of memory")
+    for line in report.notes:
+        console.print(f"note: {line}", style="yellow")
+    console.print("the recipe can run", style="green")
+
+
+def described(report: Any, *, as_json: bool) -> None:
+    """What ``unisono data`` found: task -> split -> summary."""
+    if as_json:
+        document(report)
+        return
+    console = out()
+    table = Table(title="rows", title_justify="left", title_style="bold")
+    for column in ("task", "split", "rows", "bad", "no label", "tokens 50 % · 95 % · max", "over the limit"):
+        table.add_column(column, justify="left" if column in ("task", "split") else "right")
+    for name, splits in report.items():
+        for at, (split, facts) in enumerate(splits.items()):
+            lengths = facts["lengths"]
+            table.add_row(
+                name if at == 0 else "", split, f"{facts['rows']:,}", f"{sum(facts['bad'].values()):,}",
+                f"{sum(facts['missing'].values()):,}", " · ".join(f"{lengths[q]:,.0f}" for q in ("50%", "95%", "max")),
+                f"{facts['cut']:,}",
+            )  # fmt: skip
+        table.add_section()
+    console.print(table)
+    for name, splits in report.items():
+        for split, facts in splits.items():
+            for role, balance in facts["balance"].items():
+                top = " · ".join(f"{label} {count:,}" for label, count in list(balance.items())[:12])
+                more = f" · and {len(balance) - 12} more" if len(balance) > 12 else ""
+                console.print(f"[bold]{name}[/bold] {split} {role}: {top}{more}")
+            for reason, count in facts["bad"].items():
+                console.print(f"[bold]{name}[/bold] {split}: {count:,} bad: {reason}", style="yellow")
+
+
+def begun(tasks: Sequence[str], path: Path, *, as_json: bool) -> None:
+    """What ``unisono init`` wrote."""
+    if as_json:
+        document({"recipe": str(path), "tasks": list(tasks)})
+        return
+    out().print(f"wrote {path} with {len(tasks)} tasks: {', '.join(tasks)}\nnext: unisono check {path}")
+
+
+def examined(checks: Sequence[Any], *, as_json: bool) -> None:
+    """What ``unisono doctor`` found."""
+    if as_json:
+        document([asdict(c) for c in checks])
+        return
+    from unisono.doctor import render
+
+    out().print(render(list(checks)))
+
+
+def number(value: float) -> str:
+    """A score or loss, with as many places as it needs."""
+    if isinstance(value, int) or float(value).is_integer() and abs(value) >= 10:
+        return f"{int(value):,}"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

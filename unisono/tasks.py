@@ -1,0 +1,209 @@
+"""Tasks: a kind = input roles + head + metrics. The registry of kinds and its plug-in entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from unisono import metrics
+from unisono.data import Role
+from unisono.heads import Head, Options, Prediction, Row
+from unisono.heads.classify import Classify
+from unisono.heads.regress import Regress
+from unisono.heads.tag import Tag
+from unisono.heads.translate import Translate
+from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
+from unisono.recipe import Task as Settings
+
+Score = Callable[[Sequence[Prediction], Sequence[Row]], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a ``kind:`` in a recipe stands for.
+
+    Args:
+        name: as written in the recipe.
+        head: the decoder; its ``Options`` are what ``head:`` may say.
+        inputs: role -> what it holds, for the roles that the stem reads.
+        labels: role -> what it holds, for the roles that the head learns.
+        score: predictions and rows -> metrics; rows without a label are left out.
+        main: the metric that decides which checkpoint is best, higher being better: the first of these that was scored.
+        words: the input is already split into words.
+    """
+
+    name: str
+    head: type[Head]
+    inputs: Mapping[str, Role]
+    labels: Mapping[str, Role]
+    score: Score
+    main: tuple[str, ...]
+    words: bool = False
+
+
+def builtin_kinds() -> tuple[Kind, ...]:
+    text, pair = Role("text", required=True), Role("text", required=False)
+    return (
+        Kind(
+            "classify", Classify, {"text": text, "pair": pair}, {"label": Role("label")},
+            metrics.score_labels, ("accuracy", "micro_f1"),
+        ),
+        Kind(
+            "regress", Regress, {"text": text, "pair": pair}, {"label": Role("number")},
+            metrics.score_numbers, ("spearman",),
+        ),
+        Kind(
+            "tag", Tag, {"tokens": Role("tokens", required=True)}, {"tags": Role("tags")},
+            metrics.score_tags, ("f1", "accuracy"), words=True,
+        ),
+        Kind("translate", Translate, {"source": text}, {"target": Role("text", required=False)}, metrics.score_text, ("bleu",)),
+    )
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Name -> kind: ours, then those of installed packages (entry points ``unisono.kinds``)."""
+    out: dict[str, Kind] = {}
+    for kind in builtin_kinds():
+        _register(out, kind)
+    for point in entry_points(group="unisono.kinds"):
+        _register(out, point.load())
+    return out
+
+
+def _register(registry: dict[str, Kind], kind: Kind) -> None:
+    if kind.name in registry:
+        raise ValueError(f'two kinds of task are named "{kind.name}": {registry[kind.name].head} and {kind.head}')
+    registry[kind.name] = kind
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a model: its kind, its head's options, and how its input is read. Plain data; no weights."""
+
+    name: str
+    kind: Kind
+    options: Options
+    max_length: int | None = None
+    metric: str | None = None
+    weight: float = 1.0
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    def main(self, scores: Mapping[str, float]) -> str | None:
+        """The main metric, of those that were scored."""
+        return next((m for m in ((self.metric,) if self.metric else self.kind.main) if m in scores), None)
+
+    @property
+    def roles(self) -> dict[str, Role]:
+        """What each role of a row holds: the required ones, those with a column, and the labels."""
+        roles = {n: r for n, r in self.kind.inputs.items() if r.required or n in self.columns}
+        roles.update(self.kind.labels)
+        if getattr(self.options, "multi", False):
+            roles["label"] = Role("labels")
+        if getattr(self.options, "languages", None):
+            roles["target"] = Role("texts")
+        return roles
+
+    def config(self) -> dict[str, Any]:
+        """Plain JSON from which ``Task.from_config`` builds an equal task."""
+        return {
+            "kind": self.kind.name,
+            "options": self.options.model_dump(mode="json"),
+            "max_length": self.max_length,
+            "metric": self.metric,
+            "weight": self.weight,
+            "columns": dict(self.columns),
+        }
+
+    @classmethod
+    def from_config(cls, name: str, config: Mapping[str, Any]) -> Task:
+        rest = {key: value for key, value in config.items() if key not in ("kind", "options")}
+        kind = kinds().get(config["kind"])
+        if kind is None:
+            raise RecipeError(f'task "{name}": kind "{config["kind"]}" is not installed{nearest(config["kind"], kinds())}')
+        return cls(name, kind, kind.head.Options(**config["options"]), **rest)
+
+
+def resolve(recipe: Recipe, where: str = "recipe") -> dict[str, Task]:
+    """The recipe's tasks with kinds looked up and head options checked.
+
+    Raises:
+        RecipeError: an unknown kind, a wrong option of a head, or a column for a role that the kind does not have.
+    """
+    out, problems = {}, []
+    for name, settings in recipe.tasks.items():
+        try:
+            out[name] = _resolve(name, settings, where)
+        except RecipeError as error:
+            problems.append(str(error))
+    if problems:
+        raise RecipeError("\n".join(problems))
+    return out
+
+
+def _resolve(name: str, settings: Settings, where: str) -> Task:
+    kind = kinds().get(settings.kind)
+    if kind is None:
+        raise RecipeError(
+            f'{where}: tasks.{name}.kind: "{settings.kind}" is not a kind of task{nearest(settings.kind, kinds())}'
+            "  (unisono check --kinds lists them)"
+        )
+    columns = settings.all_columns()
+    roles = {**kind.inputs, **kind.labels}
+    for role in columns:
+        if role not in roles:
+            at = "columns." if role in settings.columns else ""
+            raise RecipeError(f'{where}: tasks.{name}.{at}{role}: {kind.name} has no "{role}"{nearest(role, roles)}')
+    wanted = dict(settings.head)
+    if isinstance(columns.get("target"), dict) and "languages" in kind.head.Options.model_fields:
+        wanted.setdefault("languages", list(columns["target"]))
+    try:
+        options = kind.head.Options(**wanted)
+    except ValidationError as error:
+        raise RecipeError("\n".join(explain(error, kind.head.Options, where, f"tasks.{name}.head"))) from None
+    return Task(
+        name, kind, options, settings.max_length, settings.metric, settings.weight, columns
+    )
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a recipe, with each kind's head options, for editors."""
+    out = Recipe.model_json_schema()
+    defs = out["$defs"]
+    data = defs["Data"]
+    trunk = out["properties"]["trunk"]
+    out["properties"]["trunk"] = {"anyOf": [{"type": "string"}, {"$ref": trunk["$ref"]}], "description": trunk["description"]}
+    out["properties"]["mix"] = {
+        "anyOf": [{"$ref": "#/$defs/Mix"}, {"enum": data_mixes(defs)}], "description": "how tasks share a step"
+    }
+    task = defs["Task"]
+    described = task["properties"]["data"].get("description", "")
+    task["properties"]["data"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Data"}], "description": described}
+    task["properties"]["kind"]["enum"] = sorted(kinds())
+    rules = []
+    for kind in kinds().values():
+        options = kind.head.Options.model_json_schema(ref_template="#/$defs/{model}")
+        defs.update(options.pop("$defs", {}))
+        label = f"{kind.name}_head"
+        defs[label] = {**options, "title": f"head options of {kind.name}"}
+        rules.append(
+            {
+                "if": {"properties": {"kind": {"const": kind.name}}},
+                "then": {"properties": {"head": {"$ref": f"#/$defs/{label}"}}},
+            }
+        )
+    task["allOf"] = rules
+    data.setdefault("description", "where the rows are")
+    out["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    out["title"] = "Unisono recipe"
+    return out
+
+
+def data_mixes(defs: Mapping[str, Any]) -> list[str]:
+    names: list[str] = defs["Mix"]["properties"]["by"]["enum"]
+    return [n for n in names if n != "weights"]

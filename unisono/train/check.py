@@ -1,0 +1,136 @@
+"""Check and describe: what a recipe would do, before it does it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unisono import data
+from unisono.prepare import Tables, build_model, encode, read_tables, sizes
+from unisono.recipe import Recipe
+from unisono.train.events import Bus
+from unisono.train.loop import TOKENS_PER_STEP, Loop, make_accelerator
+
+ROWS = 10  # of each task
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One task of a check."""
+
+    name: str
+    kind: str
+    rows: int
+    tokens_per_row: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found. ``seconds`` and ``gigabytes`` are estimates from one timed step."""
+
+    name: str
+    tasks: list[Checked]
+    parameters: int
+    device: str
+    steps: int | None
+    minutes: float | None
+    seconds: float
+    gigabytes: float
+    notes: list[str] = field(default_factory=list)
+
+
+def check(recipe: Recipe, where: str = "recipe") -> Report:
+    """Loads ten rows of each task, does one forward and backward, and estimates the run; leaves nothing behind.
+
+    Raises:
+        RecipeError, DataError: as training would.
+    """
+    with tempfile.TemporaryDirectory(prefix="unisono-check-") as scratch:
+        small = _limited(recipe, Path(scratch))
+        tables = read_tables(small, run=Path(scratch), where=where)
+        model = build_model(small, tables)
+        examples = encode(small, tables, model, ("train",))
+        loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe))
+        losses, seconds = _try(loop)
+        tasks = []
+        counts = {name: data.count(recipe.tasks[name].data, name) for name in tables.tasks}
+        for name, task in tables.tasks.items():
+            lengths = examples[name]["train"].lengths
+            tasks.append(Checked(name, task.kind.name, counts[name], float(lengths.mean()), losses[name]))
+        tokens = sum(t.rows * t.tokens_per_row * recipe.tasks[t.name].repeat for t in tasks)
+        steps = _steps(recipe, tokens, sum(t.rows * recipe.tasks[t.name].repeat for t in tasks))
+        per_step = recipe.train.tokens_per_step or TOKENS_PER_STEP
+        if recipe.train.rows_per_step:
+            per_step = int(recipe.train.rows_per_step * tokens / max(sum(t.rows for t in tasks), 1))
+        total = (steps or 0) * seconds * per_step if steps else 60.0 * (recipe.train.minutes or 0)
+        if recipe.train.minutes:
+            total = min(total, 60.0 * recipe.train.minutes)
+        return Report(
+            recipe.name, tasks, sum(p.numel() for p in model.parameters()), str(loop.accelerator.device),
+            steps, recipe.train.minutes, total, _peak_gigabytes(), tables.bad_rows(),
+        )  # fmt: skip
+
+
+def _limited(recipe: Recipe, scratch: Path) -> Recipe:
+    tasks = {
+        name: task.model_copy(update={"data": task.data.model_copy(update={"limit": ROWS})})
+        for name, task in recipe.tasks.items()
+    }
+    return recipe.model_copy(update={"tasks": tasks, "cache": str(scratch / "cache"), "run": str(scratch / "run")})
+
+
+def _try(loop: Loop) -> tuple[dict[str, float], float]:
+    """First losses, and seconds a token of a whole step on packs of the recipe's own size."""
+    rows = {name: list(range(len(parts["train"]))) for name, parts in loop.examples.items()}
+    totals, units = loop.measure(rows)
+    budget = loop.settings.tokens_per_step or TOKENS_PER_STEP
+    known = sizes(loop.examples)
+    many = {n: r * max(1, round(budget / len(rows) / max(known[n], 1))) for n, r in rows.items()}
+    begin = time.perf_counter()
+    loop.measure(many)
+    seconds = time.perf_counter() - begin
+    tokens = sum(int(loop.costs[n][r].sum()) for n, r in many.items())
+    return {n: totals[n] / max(units[n], 1) for n in rows}, seconds / tokens
+
+
+def _steps(recipe: Recipe, tokens: float, rows: float) -> int | None:
+    if recipe.train.steps:
+        return recipe.train.steps
+    if recipe.train.epochs is None and recipe.train.minutes:
+        return None
+    size = rows / recipe.train.rows_per_step if recipe.train.rows_per_step else tokens / (recipe.train.tokens_per_step or TOKENS_PER_STEP)
+    return max(1, round((recipe.train.epochs or 1.0) * size))
+
+
+def _peak_gigabytes() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[str, Any]]]:
+    """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs over the limit."""
+    with tempfile.TemporaryDirectory(prefix="unisono-data-") as scratch:
+        lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
+        tables = read_tables(lenient, run=Path(scratch), where=where)
+        model = build_model(lenient, tables)
+        examples = encode(lenient, tables, model)
+        return {name: _describe(name, tables, model, examples[name]) for name in tables.tasks}
+
+
+def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str, dict[str, Any]]:
+    limit = min(tables.tasks[name].max_length or model.text.max_length, model.text.max_length)
+    out = {}
+    for split, rows in tables.rows[name].items():
+        facts = data.summary(rows, examples[split])
+        out[split] = {**facts, "bad": dict(tables.quarantine.counts.get(name, {}).get(split, {})), "cut": int((examples[split].lengths >= limit).sum())}
+    return out
