@@ -74,32 +74,27 @@ class Classify(Head):
     @classmethod
     def fit(cls, rows: Iterable[Row], options: ClassifyOptions) -> dict[str, Any]:
         counts: Counter[str] = Counter()  # rows in which a label holds
-        denied: Counter[str] = Counter()  # rows that say, one label at a time, that it does not
-        whole = 0  # rows that say of every label whether it holds
+        singly: Counter[str] = Counter()  # rows that say of a label, but not of all, whether it holds
+        whole = 0  # rows that say it of every label
         for row in rows:
+            label = row.get("label")
             try:
-                said = _said(row.get("label"), options.multi)
+                said = _said(label, options.multi)
             except UnfitRow:
                 continue  # encode will say so, once, with the row's number
-            if isinstance(row.get("label"), Mapping):
-                denied.update(name for name, holds in said.items() if not holds)
-                counts.update(name for name, holds in said.items() if holds)
-            elif row.get("label") is not None:
+            counts.update(name for name, holds in said.items() if holds)
+            if isinstance(label, Mapping):
+                singly.update(said.keys())
+            elif label is not None:
                 whole += 1
-                counts.update(said.keys())
-        names = sorted(counts.keys() | denied.keys()) if options.labels is None else list(options.labels)
+        names = sorted(counts.keys() | singly.keys()) if options.labels is None else list(options.labels)
         if not names:
             raise ValueError(
                 "no training row has a label; see where the label comes from, or name labels under head.labels"
             )
         if len(names) == 1 and not options.multi:
             raise ValueError(f'every training row has the label "{names[0]}": there is nothing to tell apart')
-        partly = [denied[n] for n in names]
-        return {
-            "labels": names,
-            "counts": [counts[n] for n in names],
-            "known": [max(whole + d, counts[n] + d) for n, d in zip(names, partly, strict=True)],
-        }
+        return {"labels": names, "counts": [counts[n] for n in names], "known": [whole + singly[n] for n in names]}
 
     def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
         """``label``: (1,) the label's number; with ``multi`` (V,) 1, 0 or missing."""

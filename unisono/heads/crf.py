@@ -80,6 +80,8 @@ def log_partition(emissions: Tensor, lengths: Tensor, follow: Tensor, first: Ten
 def viterbi(emissions: Tensor, lengths: Tensor, follow: Tensor, first: Tensor, last: Tensor) -> Tensor:
     """The tag sequences of the highest score (Viterbi 1967). Arguments as for ``log_partition``; -inf forbids.
 
+    Lengths may be 0; ``last`` is (V,).
+
     Returns:
         (B, S) int64; what stands behind a sequence's end is 0.
     """
@@ -87,22 +89,22 @@ def viterbi(emissions: Tensor, lengths: Tensor, follow: Tensor, first: Tensor, l
     emissions, ends = emissions[order], lengths[order].cpu()
     steps = int(ends[0])
     running = (ends[:, None] > torch.arange(steps)).sum(0).tolist()  # (S,)
-    follow = follow.T.contiguous()  # [j, i], to take the maximum over the last dimension
 
-    score, back = first + emissions[:, 0], []
+    after = follow.T.contiguous()  # [j, i]: the maximum over the last dimension is the fastest
+    scores = [first + emissions[:, 0]]  # per step (n, V): the best sequence that ends in a tag
+    tag = (scores[0] + last).argmax(-1)  # (B,): the last tag of the best sequence, right for those that end here
     for step in range(1, steps):
         n = running[step]
-        best, came_from = (score[:n, None, :] + follow).max(-1)  # (n, V)
-        score[:n] = best + emissions[:n, step]
-        back.append(came_from)
+        scores.append((scores[-1][:n, None, :] + after).amax(-1) + emissions[:n, step])
+        tag[:n] = (scores[-1] + last).argmax(-1)
 
-    tag = (score + last).argmax(-1)  # (B,)
+    # Where a tag came from is asked only of the tags on the way back, which is V times cheaper than noting it for all.
     path = torch.zeros(emissions.shape[:2], dtype=torch.int64, device=emissions.device)
     for step in range(steps - 1, -1, -1):
         n = running[step]
         path[:n, step] = tag[:n]
         if step:
-            tag[:n] = back[step - 1].gather(1, tag[:n, None])[:, 0]
+            tag[:n] = (scores[step - 1][:n] + after[tag[:n]]).argmax(-1)
     out = torch.zeros_like(path)
     out[order] = path
     return out

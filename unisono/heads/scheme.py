@@ -67,6 +67,8 @@ class Scheme:
     Attributes:
         allowed: (V, V) bool: tag j may follow tag i.
         first, last: (V,) bool: a sentence may begin, may end with the tag.
+        outside, inside: (V,) bool: the tag is of no entity; it goes on with one (always false for plain tags).
+        types: (V,) the type of entity that a tag is of.
     """
 
     def __init__(self, name: Name, tags: Sequence[str]) -> None:
@@ -77,6 +79,7 @@ class Scheme:
         v = len(self.tags)
         self.allowed = np.ones((v, v), dtype=bool)
         self.first, self.last = np.ones(v, dtype=bool), np.ones(v, dtype=bool)
+        self.outside, self.inside, self.types = np.zeros(v, dtype=bool), np.zeros(v, dtype=bool), np.full(v, "")
         if not self.plain:
             self._constrain()
 
@@ -85,7 +88,7 @@ class Scheme:
         role, kind = np.array([r for r, _ in parsed]), np.array([k for _, k in parsed])
         same = kind[:, None] == kind  # (V, V)
         begins, inside, ends = np.isin(role, ["B", "S"]), np.isin(role, ["I", "E"]), np.isin(role, ["E", "S"])
-        self.types, self.outside = kind, role == "O"
+        self.types, self.outside, self.inside = kind, role == "O", inside
         open_, after = (~ends & ~self.outside)[:, None], ~self.outside[:, None]
         if self.name == "BIO":
             self.allowed, self.first = ~inside | (after & same), ~inside

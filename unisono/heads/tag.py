@@ -69,6 +69,10 @@ class Tag(Head):
         )
         rules = (self.scheme.allowed, self.scheme.first, self.scheme.last)
         self.crf = CRF(*rules) if options.crf else None
+        # What is thought of a word that has no token: it is outside, or goes on with an entity that goes on after it.
+        blank = 0.5 * torch.from_numpy(self.scheme.inside).float()
+        blank[self.unseen] = 1.0
+        self.register_buffer("_blank", blank, persistent=False)
         for name, rule in zip(("follow", "first", "last"), rules, strict=True):
             scores = torch.zeros(rule.shape).masked_fill(torch.from_numpy(~rule), -torch.inf)
             self.register_buffer(f"_{name}", scores, persistent=False)
@@ -174,22 +178,31 @@ class Tag(Head):
     def _grid(self, logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """(W, V) -> (B, S, V), each sequence up to the last word that was seen, and their lengths (B,).
 
-        A word without tokens amid others has all scores 0: its neighbours alone speak for it.
+        A word without tokens amid others (a control character, say) is given the scores ``_blank``.
         """
         sentence, word = targets["sentence"], targets["word"]
         lengths = torch.zeros_like(targets["counts"]).scatter_reduce(0, sentence, word + 1, "amax")
         steps = int(lengths.max())
-        grid = logits.new_zeros(len(lengths), steps, logits.shape[1])
+        grid = self.get_buffer("_blank").to(logits.dtype).expand(len(lengths), steps, -1)
         return grid.index_put((sentence, word), logits), lengths
 
     def _decode(self, grid: Tensor, lengths: Tensor) -> Tensor:
-        """(B, S, V) -> (B, S)."""
+        """(B, S, V) -> (B, S), the best sequences that keep to the scheme."""
         if self.crf is not None:
             return self.crf.decode(grid, lengths)
+        best = grid.argmax(-1)
         if self.scheme.plain:
-            return grid.argmax(-1)
-        rules = (self.get_buffer("_follow"), self.get_buffer("_first"), self.get_buffer("_last"))
-        return viterbi(grid.log_softmax(-1), lengths, *(r.float() for r in rules))
+            return best
+        follow, first, last = (self.get_buffer(f"_{n}") for n in ("follow", "first", "last"))
+        # Where the words' best tags make a valid sequence, that is the answer: nearly always, after some training.
+        inner = torch.arange(1, grid.shape[1], device=grid.device) < lengths[:, None]  # (B, S - 1)
+        ends = best.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
+        breaks = (follow[best[:, :-1], best[:, 1:]].isinf() & inner).any(1)
+        breaks |= first[best[:, 0]].isinf() | last[ends].isinf()
+        if breaks.any():
+            scores = grid[breaks].log_softmax(-1)
+            best[breaks] = viterbi(scores, lengths[breaks], follow.float(), first.float(), last.float())
+        return best
 
     def _entities(self, tags: np.ndarray, counts: np.ndarray) -> list[list[dict[str, Any]]]:
         """The entities of each sentence, from the numbered tags of all words."""

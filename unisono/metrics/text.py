@@ -15,20 +15,22 @@ from unisono.metrics.gold import Prediction, Row, Scores, labelled
 def score_text(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores:
     """Compares ``text`` with the rows' ``target``: corpus ``bleu`` and ``chrf``, 0 to 100.
 
-    Where targets are texts by language, a prediction names the ``language`` of its text, or its ``text`` is by
-    language, too. Then each language is scored by itself (``bleu/de``), and ``bleu`` and ``chrf`` are the means over
+    Where targets are texts by language, a prediction names the ``language`` of its ``text``, or has ``texts`` by
+    language. Then each language is scored by itself (``bleu/de``), and ``bleu`` and ``chrf`` are the means over
     languages. ``rows`` counts the texts compared; without any, there are no scores. BLEU splits words by sacreBLEU's
     rule 13a, Chinese (``zh``) by its own.
     """
     texts: dict[str | None, list[tuple[str, str]]] = defaultdict(list)  # language -> (said, gold)
     for prediction, gold in labelled(predictions, rows, "target"):
-        said = prediction["text"]
-        if isinstance(said, str):
-            said = {prediction.get("language"): said}
+        if not isinstance(gold, Mapping):
+            texts[None].append((prediction["text"], gold))
+            continue
+        # A target may be by language although there is only one: then a prediction need not say which.
+        only = next(iter(gold)) if len(gold) == 1 else None
+        said = prediction.get("texts") or {prediction.get("language", only): prediction["text"]}
         for language, text in said.items():
-            one = gold.get(language) if isinstance(gold, Mapping) else gold
-            if one is not None:
-                texts[language if isinstance(gold, Mapping) else None].append((text, one))
+            if gold.get(language) is not None:
+                texts[language].append((text, gold[language]))
     if not texts:
         return {}
     each = {language: _corpus(pairs, language) for language, pairs in texts.items()}

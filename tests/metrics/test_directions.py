@@ -1,0 +1,30 @@
+"""Every score has a direction, and scoring needs no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbers, score_tags, score_text
+
+
+def test_every_score_has_a_direction() -> None:
+    scores = {
+        **score_labels([{"label": "a"}], [{"label": "a"}]),
+        **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}], [{"label": ["a"]}]),
+        **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
+        **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
+        **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
+    }
+    assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()
+    assert {name for name in scores if name != "rows" and not higher_is_better(name)} == {"rmse", "mae"}
+    with pytest.raises(KeyError):
+        higher_is_better("no such score")
+
+
+def test_scores_import_nothing_large_before_they_are_asked() -> None:
+    large = ("torch", "sklearn", "scipy", "sacrebleu")
+    code = f"import sys, unisono.metrics; print([m for m in {large} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
