@@ -38,9 +38,9 @@ class Readout(nn.Module):
         steps: list[nn.Module] = []
         for before, after in pairwise(widths):
             steps += [Dropout(dropout), nn.Linear(before, after), nn.GELU()]
+        self.hidden = nn.Sequential(*steps, Dropout(dropout))
         self.last = nn.Linear(widths[-1], outputs)
-        self.steps = nn.Sequential(*steps, Dropout(dropout), self.last)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.steps(x.to(self.last.weight.dtype))  # (..., D) -> (..., outputs)
+        out: Tensor = self.last(self.hidden(x.to(self.last.weight.dtype)))  # (..., D) -> (..., outputs)
         return out.float()
