@@ -1,0 +1,290 @@
+"""Decoder: a pre-norm Transformer decoder on packs, with a key-value cache that beams share. Vaswani et al. 2017.
+
+In training the dense layers see real target tokens only; attention alone pads. In search the hypotheses of one
+sentence are rows of one query: they share the source's keys and values, and reordering beams copies none of the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unisono.dropout import Dropout
+from unisono.packed import Layout, Packed
+
+
+class Decoder(nn.Module):
+    """Token numbers and source states to hidden states; ``vectors`` is both the input embedding and the output layer.
+
+    Args:
+        vocabulary: V.
+        width: D of the decoder.
+        source_width: D of the states it reads: keys and values are projected from it.
+        layers, heads, feedforward: as usual; ``heads`` divides ``width``.
+        longest: the most tokens a target may have.
+        dropout: on the embedding and on each residual branch.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        width: int,
+        source_width: int,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        longest: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"decoder width {width} cannot be split into {heads} heads; choose a divisor of {width}")
+        self.width, self.heads, self.longest = width, heads, longest
+        self.vectors = nn.Parameter(torch.randn(vocabulary, width) * width**-0.5)
+        self.register_buffer("places", _sinusoids(longest, width), persistent=False)
+        self.places: Tensor
+        self.drop = Dropout(dropout)
+        self.source = nn.Linear(source_width, layers * 2 * width)  # keys and values of all layers in one product
+        self.layers = nn.ModuleList(_Layer(width, heads, feedforward, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, ids: Tensor, targets: Layout, states: Packed, sources: Sequence[int]) -> Tensor:
+        """Teacher forcing: the hidden state after each target token.
+
+        Args:
+            ids: (M,) the tokens of all targets, end to end.
+            targets: their lengths.
+            states: (N, D) the source states.
+            sources: for each target the number of its source, ascending. A source may have several targets, or none.
+
+        Returns:
+            (M, D); ``token_loss(hidden, decoder.vectors, ...)`` or ``hidden @ decoder.vectors.T`` goes on from there.
+        """
+        used = sorted(set(sources))
+        if list(sources) != sorted(sources):
+            raise ValueError("targets must come in the order of their sources")
+        if len(used) < states.layout.count:
+            parts = states.split()
+            states = Packed.join([parts[b] for b in used])
+        tokens = dict.fromkeys(used, 0)  # a source's targets ask as one query: that attention is not causal
+        for b, length in zip(sources, targets.lengths, strict=True):
+            tokens[b] += length
+        own, asks = _Grid(targets, ids.device), _Grid(Layout(tokens.values()), ids.device)
+        answers = _Grid(states.layout, ids.device)
+        memory = answers.spread(self.source(states.values))
+        memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)  # (B, L, layers, 2, H, K)
+        x = self._embed(ids, self.places[targets.positions(ids.device)])
+        for layer, pair in zip(self.layers, memory.unbind(2), strict=True):
+            x = layer(x, own, asks, pair, answers.mask)
+        hidden: Tensor = self.norm(x)
+        return hidden
+
+    def open(self, states: Packed) -> Cache:
+        """A cache for B sentences, one hypothesis each, nothing decoded yet."""
+        answers = _Grid(states.layout, states.device)
+        values = self.source(states.values.to(self.vectors.dtype))
+        memory = answers.spread(values)
+        memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)
+        return Cache(memory.permute(2, 3, 0, 4, 1, 5).contiguous(), answers.mask)
+
+    def step(self, ids: Tensor, cache: Cache) -> Tensor:
+        """One more token of each hypothesis.
+
+        Args:
+            ids: (B, n), the newest token of n hypotheses of each sentence.
+
+        Returns:
+            (B, n, D) hidden states.
+        """
+        cache.grow(ids.shape[1])
+        x = self._embed(ids, self.places[cache.steps - 1])
+        for number, layer in enumerate(self.layers):
+            x = cast(_Layer, layer).step(x, cache, number)
+        hidden: Tensor = self.norm(x)
+        return hidden
+
+    def _embed(self, ids: Tensor, places: Tensor) -> Tensor:
+        out: Tensor = self.drop(F.embedding(ids, self.vectors) * math.sqrt(self.width) + places)
+        return out
+
+
+class _Layer(nn.Module):
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_own, self.norm_ask, self.norm_up = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.own, self.own_out = nn.Linear(width, 3 * width), nn.Linear(width, width)  # over the target so far
+        self.ask, self.ask_out = nn.Linear(width, width), nn.Linear(width, width)  # over the source
+        self.up, self.down = nn.Linear(width, feedforward), nn.Linear(feedforward, width)
+        self.drop = Dropout(dropout)
+
+    def forward(self, x: Tensor, own: _Grid, asks: _Grid, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """x (M, D), memory (B, L, 2, H, K) -> (M, D)."""
+        # Pads stand at the end of each row: no real token looks at them, so the causal mask is mask enough.
+        q, k, v = self._split(own.spread(self.own(self.norm_own(x))), 3).permute(2, 0, 3, 1, 4)  # (B, H, S, K) each
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.drop(self.own_out(own.gather(seen.transpose(1, 2).flatten(2))))
+        q = self._split(asks.spread(self.ask(self.norm_ask(x))), 1)[:, :, 0].transpose(1, 2)
+        k, v = memory.permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.drop(self.ask_out(asks.gather(seen.transpose(1, 2).flatten(2))))
+        out: Tensor = x + self.drop(self.down(F.relu(self.up(self.norm_up(x)), inplace=True)))
+        return out
+
+    def step(self, x: Tensor, cache: Cache, number: int) -> Tensor:
+        """x (B, n, D) -> (B, n, D)."""
+        q, k, v = self._split(self.own(self.norm_own(x)), 3).unbind(2)  # (B, n, H, K) each
+        keys, values = cache.add(number, k, v)
+        x = x + self.own_out(_look(q, keys, values, cache.path))
+        q = self._split(self.ask(self.norm_ask(x)), 1)[:, :, 0]
+        keys, values = cache.memory[number]
+        x = x + self.ask_out(_look(q, keys, values, cache.mask))
+        out: Tensor = x + self.down(F.relu(self.up(self.norm_up(x)), inplace=True))
+        return out
+
+    def _split(self, x: Tensor, parts: int) -> Tensor:
+        return x.view(*x.shape[:2], parts, self.heads, -1)  # (B, S, parts, H, K)
+
+
+class Cache:
+    """Keys and values of B sentences: of their sources, and of all hypotheses so far.
+
+    Each step adds one slot per hypothesis. Slots never move: ``path`` says which slots each live hypothesis descends
+    from, and reordering beams reorders only those few rows.
+
+    Args:
+        memory: (layers, 2, B, H, L, K) keys and values of the sources.
+        mask: None or (B, 1, 1, L), 0 at real source tokens, -inf at pads.
+    """
+
+    def __init__(self, memory: Tensor, mask: Tensor | None) -> None:
+        self.memory, self.mask = memory, mask
+        self.steps = 0  # tokens decoded
+        self.slots = 0  # T: slots in use
+        self.path: Tensor | None = None  # (B, 1, n, T), 0 or -inf; None while each sentence has one hypothesis
+        layers, _, sentences, heads, _, width = memory.shape
+        self._past = memory.new_empty(layers, 2, sentences, heads, 0, width)
+
+    def grow(self, hypotheses: int) -> None:
+        """Makes room for one slot per hypothesis, each seen by its own hypothesis only."""
+        if hypotheses > 1 and self.path is None:
+            raise ValueError("several hypotheses need a common past: descend first")
+        if self.path is not None:
+            own = torch.full((hypotheses, hypotheses), -math.inf, device=self.path.device, dtype=self.path.dtype)
+            own = own.fill_diagonal_(0).expand(len(self.path), 1, -1, -1)
+            self.path = torch.cat([self.path, own], dim=-1)
+        self.steps, self.slots = self.steps + 1, self.slots + hypotheses
+        if self.slots > (room := self._past.shape[4]):
+            past = self._past.new_empty(*self._past.shape[:4], max(2 * room, 16 * hypotheses), self._past.shape[5])
+            past[:, :, :, :, :room] = self._past
+            self._past = past
+
+    def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores (B, n, H, K) in the newest slots. Returns all slots, twice (B, H, T, K)."""
+        past = self._past[layer, :, :, :, : self.slots]
+        past[0, :, :, -keys.shape[1] :] = keys.transpose(1, 2)
+        past[1, :, :, -keys.shape[1] :] = values.transpose(1, 2)
+        return past[0], past[1]
+
+    def descend(self, parents: Tensor) -> None:
+        """The hypotheses of the next step: (B, n) numbers of the hypotheses that they continue."""
+        if self.path is None:
+            if parents.shape[1] == 1:
+                return
+            self.path = self._past.new_zeros(len(parents), 1, 1, self.slots)
+        index = parents[:, None, :, None].expand(-1, 1, -1, self.slots)
+        self.path = self.path.gather(2, index)
+
+    def keep(self, sentences: Tensor) -> None:
+        """Drops all but the sentences with these numbers."""
+        self.memory = self.memory.index_select(2, sentences)
+        self.mask = None if self.mask is None else self.mask[sentences]
+        self.path = None if self.path is None else self.path[sentences]
+        room = self._past.shape[4]
+        past = self._past.new_empty(*self._past.shape[:2], len(sentences), *self._past.shape[3:])
+        past[:, :, :, :, : self.slots] = self._past[:, :, :, :, : self.slots].index_select(2, sentences)
+        self._past = past
+        assert past.shape[4] == room
+
+
+def _look(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of a few queries: (B, n, H, K) over (B, H, T, K) -> (B, n, H * K). Below 8 queries faster than SDPA."""
+    scale = queries.shape[-1] ** -0.5
+    scores = torch.matmul((queries * scale).transpose(1, 2), keys.transpose(-1, -2))  # (B, H, n, T)
+    if mask is not None:
+        scores += mask
+    return torch.matmul(torch.softmax(scores, dim=-1), values).transpose(1, 2).flatten(2)
+
+
+class _Grid:
+    """The places of a pack's tokens in a padded (B, L) grid, pads last."""
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self.layout, self.even = layout, layout.total == layout.count * layout.longest
+        self.mask: Tensor | None = None
+        if self.even:
+            return
+        lengths = torch.tensor(layout.lengths, device=device)[:, None]
+        column = torch.arange(layout.longest, device=device)
+        self.into = (layout.starts(device)[:, None] + column.minimum(lengths - 1)).flatten()  # (B * L,)
+        self.back = layout.segments(device) * layout.longest + layout.positions(device)  # (N,)
+        self.mask = torch.zeros(layout.count, layout.longest, device=device)
+        self.mask = self.mask.masked_fill_(column >= lengths, -math.inf)[:, None, None]
+
+    def spread(self, packed: Tensor) -> Tensor:
+        """(N, D) -> (B, L, D). What stands in the pads must not matter later: no gradient comes back from them."""
+        padded = packed if self.even else _Spread.apply(packed, self.into, self.back)  # type: ignore[no-untyped-call]
+        return padded.view(self.layout.count, self.layout.longest, -1)
+
+    def gather(self, padded: Tensor) -> Tensor:
+        """(B, L, D) -> (N, D)."""
+        flat = padded.flatten(0, 1)
+        if self.even:
+            return flat
+        packed: Tensor = _Gather.apply(flat, self.back)  # type: ignore[no-untyped-call]
+        return packed
+
+
+class _Spread(torch.autograd.Function):
+    """``packed[into]``. Its backward reads one row per token instead of adding up rows, which is serial on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, packed: Tensor, into: Tensor, back: Tensor) -> Tensor:
+        ctx.back = back
+        return packed.index_select(0, into)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0].index_select(0, ctx.back), None, None
+
+
+class _Gather(torch.autograd.Function):
+    """``padded[back]``, no row twice."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, back: Tensor) -> Tensor:
+        ctx.back, ctx.rows = back, len(padded)
+        return padded.index_select(0, back)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        out = grads[0].new_zeros(ctx.rows, *grads[0].shape[1:])
+        out[ctx.back] = grads[0]
+        return out, None
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """(length, width) of sine and cosine positions, Vaswani et al. 2017, section 3.5."""
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+    angle = torch.arange(length)[:, None] * rate
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]

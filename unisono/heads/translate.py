@@ -1,0 +1,217 @@
+"""translate: text in one target language or several, by a Transformer decoder with its own vocabulary.
+
+Vaswani et al. 2017, with pre-norm layers (Xiong et al. 2020) and one embedding for input and output (Press and Wolf
+2017).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from unisono.heads import base
+from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.decoder import Decoder
+from unisono.heads.pieces import END, Pieces, learn
+from unisono.heads.search import beam, greedy
+from unisono.heads.token_loss import token_loss
+from unisono.packed import Layout, Packed
+
+_ROWS = 512  # hypotheses decoded side by side: more do not run faster, and the cache grows with them
+
+
+class Translate(Head):
+    """Sequence to sequence; the unit of its loss is the target token, end of text included.
+
+    With several languages every text begins with the token of its language, and all texts of one row share the source
+    states: ``row["target"]`` is then ``{language: text or None}``.
+
+    Args:
+        width: trunk width D.
+        options: see ``Options``.
+        fitted: ``{"tokenizer": JSON text, "languages": [...]}``, the list empty with one language.
+    """
+
+    class Options(base.Options):
+        layers: int = Field(3, ge=1, description="decoder layers")
+        width: int | None = Field(None, ge=2, description="decoder width; default: that of the trunk")
+        heads: int | None = Field(None, ge=1, description="attention heads; default: one per 32 of width")
+        feedforward: int | None = Field(None, ge=1, description="feed-forward width; default: 4 times width")
+        vocabulary: int = Field(8000, ge=300, description="most pieces of the vocabulary learned from the targets")
+        label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over the vocabulary")
+        max_length: int = Field(128, ge=1, description="most target tokens; longer targets are cut in training")
+        beams: int = Field(4, ge=1, description="breadth of the search when predicting; 1 is greedy")
+        length_penalty: float = Field(1.0, ge=0, description="0 favours short texts, above 1 long ones")
+        languages: list[str] | None = Field(
+            None, min_length=1, description="target languages; default: the names that the targets come under, if any"
+        )
+
+    labels_in: ClassVar[tuple[str, ...]] = ("target",)
+
+    options: Options
+
+    def __init__(self, width: int, options: Options, fitted: dict[str, Any]) -> None:
+        super().__init__()
+        self.options, self.fitted = options, fitted
+        self.pieces = Pieces(fitted["tokenizer"], fitted["languages"])
+        own = options.width or width
+        self.decoder = Decoder(
+            len(self.pieces),
+            width=own,
+            source_width=width,
+            layers=options.layers,
+            heads=options.heads or max(1, own // 32),
+            feedforward=options.feedforward or 4 * own,
+            longest=options.max_length,
+            dropout=options.dropout,
+        )
+
+    @classmethod
+    def fit(cls, rows: Iterable[Row], options: Options) -> dict[str, Any]:
+        """Learns the vocabulary from the targets. Equal rows in equal order give an equal vocabulary."""
+        targets = (row["target"] for row in rows if row.get("target") is not None)
+        first = next(targets, None)
+        if first is None:
+            raise ValueError("translate: no training row has a target; check the column that `target` names")
+        languages = list(options.languages or (first if isinstance(first, Mapping) else []))
+        if len(set(languages)) < len(languages):
+            raise ValueError(f"translate: languages {languages} names one language twice")
+        texts = _texts(itertools.chain([first], targets), languages)
+        several = languages if len(languages) > 1 else []
+        return {"tokenizer": learn(texts, size=options.vocabulary, languages=several), "languages": several}
+
+    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
+        """``target``: begin, tokens, end; with several languages one such text after the other, each with its begin."""
+        target = row.get("target")
+        texts: dict[str | None, str | None]
+        if self.pieces.languages:
+            if target is not None and not isinstance(target, Mapping):
+                raise UnfitRow(f"one target, but this task has the languages {', '.join(self.pieces.languages)}")
+            texts = dict(target or {})
+            if strange := sorted(set(texts) - set(self.pieces.languages), key=str):
+                raise UnfitRow(f"target language {strange[0]!r} is none of {', '.join(self.pieces.languages)}")
+            texts = {language: texts.get(language) for language in self.pieces.languages}
+        elif isinstance(target, Mapping):
+            if len(target) > 1:
+                raise UnfitRow(f"targets in {', '.join(target)}, but this task was fitted to one language")
+            texts = {None: next(iter(target.values()), None)}
+        else:
+            texts = {None: target}
+        ids: list[int] = []
+        for language, text in texts.items():
+            if text is None:
+                continue
+            content = self.pieces.encode(text)
+            if not text.strip() or not content:
+                raise UnfitRow("empty target" if language is None else f"empty target in {language}")
+            ids += [self.pieces.begin(language), *[*content, END][: self.options.max_length]]
+        return {"target": np.array(ids or [MISSING], dtype=np.int32)}
+
+    def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
+        """``ids`` (M,) what the decoder reads, ``labels`` (M,) what comes next, ``lengths`` and ``sources`` of texts."""
+        ids, labels, lengths, sources = [], [], [], []
+        begins = [self.pieces.begin(language) for language in self.pieces.languages or [None]]
+        for source, example in enumerate(examples):
+            flat = np.asarray(example["target"], dtype=np.int64)
+            for text in np.split(flat, np.isin(flat, begins).nonzero()[0])[1:]:  # a missing target has no begin
+                ids.append(text[:-1])
+                labels.append(text[1:])
+                lengths.append(len(text) - 1)
+                sources.append(source)
+        join = np.concatenate
+        return {
+            "ids": torch.from_numpy(join(ids) if ids else np.zeros(0, np.int64)),
+            "labels": torch.from_numpy(join(labels) if labels else np.zeros(0, np.int64)),
+            "lengths": torch.tensor(lengths, dtype=torch.int64),
+            "sources": torch.tensor(sources, dtype=torch.int64),
+        }
+
+    def units(self, targets: Targets) -> int:
+        """Target tokens, ends included."""
+        return len(targets["labels"])
+
+    def loss(self, states: Packed, targets: Targets) -> Loss:
+        if not len(targets["labels"]):
+            return Loss(states.values.sum() * 0, 0)
+        layout = Layout(targets["lengths"].tolist())
+        hidden = self.decoder(targets["ids"], layout, states, targets["sources"].tolist())
+        smoothing = self.options.label_smoothing
+        total = token_loss(hidden, self.decoder.vectors, targets["labels"], smoothing=smoothing)
+        return Loss(total, self.units(targets))
+
+    def predict(
+        self,
+        states: Packed,
+        targets: Targets,
+        *,
+        beams: int | None = None,
+        language: str | None = None,
+        max_new: int | None = None,
+        min_new: int = 0,
+    ) -> list[Prediction]:
+        """Translates B sources.
+
+        Args:
+            states: (N, D) source states.
+            targets: not looked at.
+            beams: breadth of the search; default: that of the options.
+            language: one of the target languages; default with several: all of them, the first as ``text``.
+            max_new: the most tokens to produce, end included; default: ``max_length`` of the options.
+            min_new: the fewest.
+
+        Returns:
+            ``{"text"}``; with several languages ``{"text", "language"}``, and where none was asked for also
+            ``"texts"``, the text in every language.
+        """
+        known = self.pieces.languages
+        if language is not None and language not in known:
+            raise ValueError(f"language {language!r}: this task translates into {', '.join(known) or 'one language'}")
+        if not known:
+            return [{"text": text} for text in self._search(states, None, beams, max_new, min_new)]
+        asked = known if language is None else (language,)
+        texts = [self._search(states, each, beams, max_new, min_new) for each in asked]
+        out: list[Prediction] = [{"text": text, "language": asked[0]} for text in texts[0]]
+        if language is None:
+            for prediction, row in zip(out, zip(*texts, strict=True), strict=True):
+                prediction["texts"] = dict(zip(asked, row, strict=True))
+        return out
+
+    def _search(
+        self, states: Packed, language: str | None, beams: int | None, max_new: int | None, min_new: int
+    ) -> list[str]:
+        beams = beams or self.options.beams
+        longest = self.options.max_length
+        common: dict[str, Any] = {
+            "begin": self.pieces.begin(language),
+            "end": END,
+            "barred": self.pieces.specials,
+            "max_new": min(max_new or longest, longest),
+            "min_new": min_new,
+        }
+        lengths = states.layout.lengths
+        order = sorted(range(len(lengths)), key=lambda b: lengths[b])  # like lengths side by side: fewer pads
+        parts, texts = states.split(), [""] * len(lengths)
+        at_once = max(1, _ROWS // beams)
+        for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
+            group = Packed.join([parts[b] for b in part])
+            if beams == 1:
+                found = greedy(self.decoder, group, **common)
+            else:
+                penalty = self.options.length_penalty
+                found = beam(self.decoder, group, beams=beams, length_penalty=penalty, **common)
+            for b, ids in zip(part, found, strict=True):
+                texts[b] = self.pieces.decode(ids)
+        return texts
+
+
+def _texts(targets: Iterable[Any], languages: Sequence[str]) -> Iterator[str]:
+    for target in targets:
+        if isinstance(target, Mapping):
+            yield from (text for language in languages if (text := target.get(language)) is not None)
+        else:
+            yield target
