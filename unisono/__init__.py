@@ -1,7 +1,7 @@
 """Unisono: one Transformer, every task. The public face; importing it imports no torch.
 
-``unisono.train(recipe)`` learns a recipe, ``unisono.load(folder)`` brings back what was learned, ``unisono.evaluate(folder)``
-scores it. Each name below loads its module when it is first used.
+``unisono.train(recipe)`` learns a recipe, ``unisono.load(folder)`` brings back what was learned, and
+``unisono.evaluate(folder)`` scores it. Each name loads its module when it is first used.
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""What every test gets: the same seeds, no network, its own cache, and the folder of real data where there is one."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is imported that reads these."""
+    os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    config.cache_home = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unisono-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.cache_home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; without one, the test is skipped."""
+    folder = os.environ.get("UNISONO_DATA")
+    if not folder:
+        pytest.skip("UNISONO_DATA is not set: no real data here")
+    return Path(folder)
