@@ -45,8 +45,8 @@ def batch(head, rows):
     return head.collate([head.encode(row, {"ids": np.arange(3, dtype=np.int32)}) for row in rows])
 
 
-def train(head, states, targets, steps=120):
-    optimizer = torch.optim.Adam(head.parameters(), lr=3e-3)
+def train(head, states, targets, steps=60):
+    optimizer = torch.optim.Adam(head.parameters(), lr=5e-3)
     losses = []
     for _ in range(steps):
         loss = head.loss(states, targets).mean()

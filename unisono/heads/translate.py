@@ -113,7 +113,7 @@ class Translate(Head):
         return {"target": np.array(ids or [MISSING], dtype=np.int32)}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``ids`` (M,) what the decoder reads, ``labels`` (M,) what comes next, ``lengths`` and ``sources`` of texts."""
+        """``ids`` (M,) what the decoder reads, ``labels`` (M,) what comes next, ``lengths``, ``sources`` of texts."""
         ids, labels, lengths, sources = [], [], [], []
         begins = [self.pieces.begin(language) for language in self.pieces.languages or [None]]
         for source, example in enumerate(examples):
