@@ -18,38 +18,18 @@ from unisono.data.readers.text import head
 from unisono.data.roles import Role, Unfit, number
 
 _TEXT = (
-    "text",
-    "sentence",
-    "sentence1",
-    "review",
-    "content",
-    "body",
-    "question",
-    "question1",
-    "premise",
-    "document",
+    "text", "sentence", "sentence1", "review", "content", "body", "question", "question1", "premise", "document",
     "smiles",
-)
+)  # fmt: skip
 _PAIR = ("pair", "sentence2", "question2", "hypothesis", "text2", "text_b", "answer")
 _LABEL = (
-    "label",
-    "labels",
-    "class",
-    "category",
-    "intent",
-    "sentiment",
-    "topic",
-    "target",
-    "score",
-    "rating",
-    "y",
-    "quality",
-)
+    "label", "labels", "class", "category", "intent", "sentiment", "topic", "target", "score", "rating", "y", "quality"
+)  # fmt: skip
 _LANGUAGES = frozenset(
     re.findall(
         r"\w+",
-        "ar bg bn ca cs da de el en es et fa fi fr ga gl gu he hi hr hu id is it ja ko lt lv mk ml mr ms mt nl no pl pt ro"
-        " ru sk sl sq sr sv sw ta te th tr uk ur vi zh",
+        "ar bg bn ca cs da de el en es et fa fi fr ga gl gu he hi hr hu id is it ja ko lt lv mk ml mr ms mt nl no pl pt"
+        " ro ru sk sl sq sr sv sw ta te th tr uk ur vi zh",
     )
 )
 _BIO = re.compile(r"O|[BIESLU]-\S+")

@@ -101,14 +101,18 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _pylist(batch: pa.RecordBatch) -> Iterator[dict[Any, Any] | Bad]:
+    """The rows as dicts. Checked first: offsets of a damaged file would lead out of the file and crash the process."""
     try:
+        batch.validate(full=True)
         yield from batch.to_pylist()
-    except UnicodeDecodeError:
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         for i in range(batch.num_rows):
+            one = batch.slice(i, 1)
             try:
-                yield batch.slice(i, 1).to_pylist()[0]
-            except UnicodeDecodeError:
-                yield Bad("not valid utf-8")
+                one.validate(full=True)
+                yield one.to_pylist()[0]
+            except (pa.ArrowInvalid, UnicodeDecodeError):
+                yield Bad("damaged or not valid utf-8")
 
 
 @contextmanager

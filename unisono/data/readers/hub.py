@@ -57,7 +57,7 @@ class Saved(Reader):
         return _first(_saved(source), count)
 
     def files(self, source: Path, settings: Settings) -> list[Path]:
-        return sorted(p for p in source.iterdir() if p.is_file())
+        return sorted(p for p in source.iterdir() if p.is_file()) if source.is_dir() else [source]
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         index = root / "dataset_dict.json"

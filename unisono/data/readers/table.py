@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +29,7 @@ class Table(Reader):
             yield from _spaced(source, settings)
             return
         sample = head(source, settings.encoding)
-        dialect = guess_dialect(sample, suffix(source), settings.delimiter)
+        dialect = guess_dialect(sample, suffix(source), settings.delimiter, settings.wanted)
         rows = _rows(source, settings.encoding, dialect)
         first = next(rows, None)
         while first is not None and isinstance(first.value, Bad):
@@ -134,9 +134,8 @@ def _rows(source: Path, encoding: str, dialect: Dialect) -> Iterator[Record]:
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
     reader = csv.reader(feed(), delimiter=dialect.delimiter, quoting=quoting)
-    doubtful: tuple[list[tuple[int, str]], Record] | None = (
-        None  # many lines, odd quotes: fine unless the file ends here
-    )
+    # A record with an open quote, as it seems: real when the file goes on after it.
+    doubtful: tuple[list[tuple[int, str]], Record] | None = None
     while True:
         taken.clear()
         try:
@@ -156,7 +155,8 @@ def _rows(source: Path, encoding: str, dialect: Dialect) -> Iterator[Record]:
         if not cells:
             continue
         record = Record(taken[0][0], {0: cells})
-        if len(taken) > 1 and sum(line.count('"') for _, line in taken) % 2:
+        # Inside quotes the end of the line is part of the cell.
+        if cells[-1].endswith("\n") and sum(line.count('"') for _, line in taken) % 2:
             doubtful = (list(taken), record)
         else:
             yield record
@@ -164,19 +164,28 @@ def _rows(source: Path, encoding: str, dialect: Dialect) -> Iterator[Record]:
         yield from (Record(number, Bad("a quote is never closed", line[:200])) for number, line in doubtful[0])
 
 
-def parse(sample: list[str], dialect: Dialect) -> list[list[str]]:
+def parse(sample: list[str], dialect: Dialect, *, strict: bool = False) -> list[list[str]]:
     """The cells of a few lines; empty when they are not CSV."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE
     try:
-        return [c for c in csv.reader((s + "\n" for s in sample), delimiter=dialect.delimiter, quoting=quoting) if c]
+        ended = (s + "\n" for s in sample)
+        return [c for c in csv.reader(ended, delimiter=dialect.delimiter, quoting=quoting, strict=strict) if c]
     except csv.Error:
         return []
 
 
-def guess_dialect(sample: list[str], suffix: str, delimiter: str | None = None) -> Dialect:
-    """The delimiter that cuts most lines into the same number of cells, two or more."""
+def guess_dialect(
+    sample: list[str], suffix: str, delimiter: str | None = None, wanted: Iterable[Column] = ()
+) -> Dialect:
+    """The delimiter that cuts the first line into wanted names, or else most lines into the same number of cells."""
     if delimiter is None and suffix in (".tsv", ".tab"):
         delimiter = "\t"
+    names = {column for column in wanted if isinstance(column, str)}
+    if delimiter is None and names and sample:
+        cut = {d: names & {cell.strip(' "') for cell in sample[0].split(d)} for d in ",\t;|"}
+        most = max(cut, key=lambda d: len(cut[d]))
+        if cut[most] and sample[0].count(most):
+            delimiter = most
     if delimiter is None:
         best = (0.0, 1)
         for candidate in ",\t;|":
@@ -184,8 +193,8 @@ def guess_dialect(sample: list[str], suffix: str, delimiter: str | None = None) 
             widths.pop(1, None)
             if not widths:
                 continue
-            width, lines_ = widths.most_common(1)[0]
-            score = (lines_ / max(1, len(sample)), width)
+            width, count = widths.most_common(1)[0]
+            score = (count / max(1, len(sample)), width)
             if score[0] > best[0] + 0.05 or (score[0] > best[0] - 0.05 and width > best[1] and candidate == "\t"):
                 best, delimiter = score, candidate
     delimiter = delimiter or ("," if suffix == ".csv" else "\t")
@@ -196,13 +205,16 @@ def _quoted(sample: list[str], delimiter: str) -> bool:
     """Whether quotes are quoting. In tab-separated files they mostly are plain characters."""
     if delimiter != "\t":
         return True
+    plain = len({line.count("\t") for line in sample if line}) <= 1
+    if not plain and len({len(c) for c in parse(sample, Dialect("\t", True), strict=True)}) == 1:
+        return True  # only quoting makes sense of it
     cells = [c for line in sample for c in line.split("\t")]
     opened = [c for c in cells if c.startswith('"')]
     whole = [c for c in opened if len(c) > 1 and c.endswith('"') and '"' not in c[1:-1].replace('""', "")]
     return bool(opened) and len(whole) == len(opened) and not any('"' in c for c in cells if not c.startswith('"'))
 
 
-def guess_header(sample: list[str], dialect: Dialect, wanted: Any = ()) -> bool:
+def guess_header(sample: list[str], dialect: Dialect, wanted: Iterable[Column] = ()) -> bool:
     """Whether the first line names the columns: it has a wanted name, or is no number where all others are."""
     rows = parse(sample, dialect)
     if not rows:
