@@ -14,6 +14,7 @@ from unisono.heads import Example, Head, Options, Prediction, Row, Targets
 from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.tag import Tag, TagOptions
+from unisono.heads.translate import Translate
 from unisono.packed import Layout, Packed
 
 WIDTH = 16
@@ -85,6 +86,8 @@ def _sentences(tags: Sequence[str]) -> list[Row]:
     return [{"tokens": w, "tags": t.split()} for w, t in zip(words, tags, strict=True)]
 
 
+_TARGETS: list[Row] = [{"source": t, "target": t.upper()[::-1]} for t in TEXTS]
+_BARE_SOURCES: list[Row] = [{"source": row["text"]} for row in BARE]
 _NAMES = _texts(["pos", "neg", "pos", "neutral", "neg", "neutral", "pos", "neg"])
 _SETS = _texts([["a"], ["a", "b"], [], ["c"], ["b", "c"], ["a", "b", "c"], ["c"], []])
 _PARTLY = _texts([{"a": True, "b": None}, {"a": False, "b": True}, *[{"a": None, "b": i % 2 == 0} for i in range(6)]])
@@ -98,6 +101,9 @@ _UNTAGGED: list[Row] = [{"tokens": ["no", "tags"]}, {"tokens": ["nor", "here", "
 _PARTLY_TAGGED: list[Row] = [
     {**row, "tags": [t if i != 1 else None for i, t in enumerate(row["tags"])]} for row in _BIO
 ]
+
+
+_TRANSLATE = Translate.Options(layers=1, heads=2, vocabulary=300, max_length=40, label_smoothing=0.0, beams=2)
 
 
 def _known_sets(prediction: Prediction, row: Row) -> bool:
@@ -129,4 +135,5 @@ CASES = [
     Case("tag, CRF", Tag, TagOptions(crf=True), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES CRF", Tag, TagOptions(crf=True), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, CRF partly", Tag, TagOptions(crf=True), _PARTLY_TAGGED, _UNTAGGED, _known_tags),
+    Case("translate", Translate, _TRANSLATE, _TARGETS, _BARE_SOURCES, same("text", "target"), steps=120),
 ]

@@ -123,15 +123,16 @@ class Classify(Head):
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
         logits, label = self.logits(states), targets["label"]
+        weights = None if self.weights is None else self.weights.float()
         smooth = self.options.label_smoothing
         if self.options.multi:
             known = label != MISSING  # (B, V)
             goal = label.clamp(min=0).to(logits.dtype) * (1 - smooth) + smooth / 2
-            each = F.binary_cross_entropy_with_logits(logits, goal, pos_weight=self.weights, reduction="none")
+            each = F.binary_cross_entropy_with_logits(logits, goal, pos_weight=weights, reduction="none")
             total = (each * known).sum()
         else:
             total = F.cross_entropy(
-                logits, label, self.weights, ignore_index=MISSING, label_smoothing=smooth, reduction="none"
+                logits, label, weights, ignore_index=MISSING, label_smoothing=smooth, reduction="none"
             ).sum()  # reduction="sum" would do, but gives NaN gradients when nothing is labelled
         return Loss(total, self.units(targets))
 
