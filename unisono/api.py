@@ -75,24 +75,23 @@ def load(folder: str | Path, *, device: str = "cpu") -> MultiTaskModel:
 def evaluate(
     run: str | Path,
     *,
-    split: str = "test",
+    split: str | None = None,
     recipe: Recipe | None = None,
     tasks: Sequence[str] = (),
     overrides: Sequence[str] = (),
     device: str = "cpu",
     on_pass: Any = None,
 ) -> dict[str, Result]:
-    """Scores a run's best model on a split of its data.
+    """Scores a run's best model on held-out rows.
 
     Args:
         run: the folder of a run, or a model's folder together with ``recipe``.
-        split: train, validation or test; a task without a test split is scored on its validation split by ``split="test"``
-            never: it is left out.
+        split: train, validation or test; None: each task's test split, or its validation split where it has no other.
         tasks: only these.
         on_pass: called with (task, rows done) after each pack.
 
     Raises:
-        RecipeError: no task has that split.
+        RecipeError: no task has that split. ModelError: no such model or task.
     """
     recipe = recipe or open_recipe(run, overrides)
     model = load(run, device=device)
@@ -103,17 +102,18 @@ def evaluate(
         raise RecipeError(f"{run}: the recipe and the model share no task")
     recipe = recipe.model_copy(update={"tasks": wanted})
     tables = read_tables(recipe, run=Path(run))
-    if not any(split in rows for rows in tables.rows.values()):
+    chosen = {name: split or next((s for s in ("test", "validation") if s in rows), "") for name, rows in tables.rows.items()}
+    chosen = {name: s for name, s in chosen.items() if s in tables.rows[name]}
+    if not chosen:
         have = sorted({name for rows in tables.rows.values() for name in rows})
-        raise RecipeError(f'no task has a "{split}" split; they have: {", ".join(have)}  (--split)')
-    examples = encode(recipe, tables, model, (split,))
+        raise RecipeError(f'no task has {f"a {split} split" if split else "held-out rows"}; they have: {", ".join(have)}')
+    examples = encode(recipe, tables, model, tuple(sorted(set(chosen.values()))))
     return {
         name: evaluate_task(
-            model, name, tables.rows[name][split], examples[name][split],
+            model, name, tables.rows[name][part], examples[name][part], split=part,
             on_pass=(lambda done, name=name: on_pass(name, done)) if on_pass else None,
         )  # fmt: skip
-        for name in wanted
-        if split in examples[name]
+        for name, part in chosen.items()
     }
 
 

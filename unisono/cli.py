@@ -59,7 +59,7 @@ def _tensorboard(recipe: Any) -> tuple[Any, ...]:
 @app.command()
 def evaluate(
     run: RunFolder,
-    split: Annotated[str, typer.Option(help="train, validation or test; default: test where there is one")] = "",
+    split: Annotated[str, typer.Option(help="train, validation or test; default: test, else validation")] = "",
     task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
     predictions: Annotated[Path | None, typer.Option(help="folder for each task's predictions as JSON lines")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",

@@ -22,11 +22,13 @@ class Result:
         scores: metric -> value, over the rows that have a label.
         predictions: in the order of the examples.
         source: the row number of each prediction.
+        split: which split it was.
     """
 
     scores: dict[str, float]
     predictions: list[Prediction]
     source: list[int]
+    split: str = ""
 
 
 Gather = Callable[[list[tuple[int, Prediction]]], list[tuple[int, Prediction]]]
@@ -38,6 +40,7 @@ def evaluate(
     rows: Rows,
     examples: Examples,
     *,
+    split: str = "",
     tokens_per_batch: int = 4096,
     limit: int | None = None,
     rank: int = 0,
@@ -49,6 +52,7 @@ def evaluate(
     """Predicts and scores one task.
 
     Args:
+        split: its name, for the result.
         limit: only this many examples, evenly spread over the split.
         rank, world, gather: this process's part of the packs, and what brings all processes' predictions together.
         on_pass: called with the number of rows done after each pack.
@@ -69,7 +73,7 @@ def evaluate(
     source = [int(examples.source[place]) for place, _ in found]
     predictions = [prediction for _, prediction in found]
     scores = model.tasks[task].kind.score(predictions, _Golds(rows, source))
-    return Result(scores, predictions, source)
+    return Result(scores, predictions, source, split)
 
 
 def overall(scores: Mapping[str, float]) -> float:

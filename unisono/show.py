@@ -65,11 +65,12 @@ def trained(done: Any, recipe: Recipe, *, as_json: bool) -> None:
 
 def evaluated(results: Mapping[str, Any], *, as_json: bool) -> None:
     """Scores of an evaluation."""
-    scores = {name: result.scores for name, result in results.items()}
     if as_json:
-        document(scores)
+        document({name: {"split": result.split, "scores": result.scores} for name, result in results.items()})
         return
-    out().print(_score_table(scores, "scores"))
+    splits = sorted({result.split for result in results.values()})
+    title = f"scores on the {splits[0]} rows" if len(splits) == 1 else "scores"
+    out().print(_score_table({name: result.scores for name, result in results.items()}, title))
 
 
 def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:
@@ -78,7 +79,8 @@ def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, values in scores.items():
-        for at, (metric, value) in enumerate(values.items()):
+        whole = {metric: value for metric, value in values.items() if "/" not in metric}  # parts are in --json and the card
+        for at, (metric, value) in enumerate(whole.items()):
             table.add_row(name if at == 0 else "", metric, number(value))
         table.add_section()
     return table

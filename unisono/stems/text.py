@@ -114,21 +114,30 @@ class TextStem(nn.Module):
         return tokenizer
 
     @staticmethod
-    def train_tokenizer(texts: Iterable[str], size: int = 8000, *, lowercase: bool = False) -> PreTrainedTokenizerFast:
-        """A WordPiece tokenizer in BERT's format, learned from texts. Schuster and Nakajima 2012; Devlin et al. 2019.
+    def train_tokenizer(texts: Iterable[str], size: int = 8000) -> PreTrainedTokenizerFast:
+        """A byte-level BPE tokenizer that frames texts as BERT does, learned from texts. Sennrich et al. 2016.
+
+        The same texts give the same tokenizer (the library's WordPiece trainer does not keep that promise).
 
         Args:
-            size: entries at most, the five special ones counted. The same texts give the same tokenizer.
+            size: entries at most, the five special ones and the 256 bytes counted.
         """
         names = list(_SPECIAL.values())
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=names, show_progress=False, min_frequency=2)
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        trainer = trainers.BpeTrainer(
+            vocab_size=max(size, len(names) + len(alphabet)), special_tokens=names, initial_alphabet=alphabet,
+            show_progress=False, min_frequency=2,
+        )  # fmt: skip
         tokenizer.train_from_iterator(texts, trainer)
-        sep, cls = (("[SEP]", names.index("[SEP]")), ("[CLS]", names.index("[CLS]")))  # the trainer puts them first
-        tokenizer.post_processor = processors.BertProcessing(sep, cls)
+        at = {name: number for number, name in enumerate(names)}  # the trainer puts them first
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[("[CLS]", at["[CLS]"]), ("[SEP]", at["[SEP]"])],
+        )  # fmt: skip
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
 
 
