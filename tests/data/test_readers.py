@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.data.conftest import CLASSIFY, TABLES, TAG, TRANSLATE, Load, read, write_bytes, write_table, write_text
 from unisono.data import DataError, Role
-from unisono.data.readers import Reader, reader, readers, register
+from unisono.data.readers import Bad, Reader, Record, Settings, _plugins, reader, readers, register
+from unisono.data.readers.plain import Lines
 
 ROWS = [
     {"text": "A fine film, all in all.", "label": "good"},
@@ -288,6 +290,27 @@ def test_registry() -> None:
 
     with pytest.raises(ValueError, match='format "csv" already'):
         register(Twice())
+
+
+def test_installed_packages_add_formats(loaded: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shouted(Lines):
+        name = "shouted"
+        suffixes = (".loud",)
+
+        def read(self, source: Path, settings: Settings) -> Iterator[Record]:
+            for row, value, _ in super().read(source, settings):
+                yield Record(row, value if isinstance(value, Bad) else {k: str(v).upper() for k, v in value.items()})
+
+    class Point:
+        def load(self) -> type[Reader]:
+            return Shouted
+
+    monkeypatch.setattr("unisono.data.readers.entry_points", lambda group: [Point()])
+    monkeypatch.setattr("unisono.data.readers._READERS", readers())
+    _plugins.__wrapped__()
+    monkeypatch.setattr("unisono.data.readers._plugins", lambda: None)
+    rows = loaded(write_text(tmp_path / "x.loud", "hey\nyou\n"), {"text": Role("text")})["train"]
+    assert [r["text"] for r in rows] == ["HEY", "YOU"]
 
 
 def test_large_arrow_batches_and_dictionaries(loaded: Load, tmp_path: Path) -> None:
