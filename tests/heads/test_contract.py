@@ -123,6 +123,11 @@ def test_saved_and_loaded_it_says_the_same(case: Case) -> None:
     assert_close(again.loss(*batch), head.loss(*batch))
 
 
+def test_each_weight_is_saved_under_one_name(case: Case) -> None:
+    weights = case.build().state_dict().values()
+    assert len({w.data_ptr() for w in weights}) == len(weights)
+
+
 @pytest.mark.parametrize("how", [nullcontext(), torch.autocast("cpu", torch.bfloat16)], ids=["plain", "autocast"])
 def test_takes_states_of_half_precision(case: Case, how: AbstractContextManager[None]) -> None:
     if case.head is Translate and isinstance(how, nullcontext):
