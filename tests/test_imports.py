@@ -14,13 +14,14 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unisono"
 
 # The rooms that everyone may use: they know nothing of the others.
-SHARED = {"packed", "dropout", "files", "__version__"}
+SHARED = {"packed", "dropout", "files", "memory", "__version__"}
 
 # Room -> the rooms it may import besides itself and the shared ones. "data.spec" is that module alone.
 MAY: dict[str, set[str]] = {
     "packed": set(),
     "dropout": set(),
     "files": set(),
+    "memory": set(),
     "data": set(),
     "stems": set(),
     "trunk": set(),
