@@ -218,7 +218,7 @@ class MultiTaskModel(nn.Module):
         missing = [name for name in needed if not row.get(name)]
         if missing:
             raise ModelError(f'task "{task}": row {at}: "{missing[0]}" is missing or empty; it has {sorted(row)}')
-        return row
+        return {name: row[name] for name in spec.kind.inputs if row.get(name) is not None}  # a label is not looked at
 
     # -- folders ---------------------------------------------------------------------------------------------------
 

@@ -132,5 +132,5 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
     out = {}
     for split, rows in tables.rows[name].items():
         facts = data.summary(rows, examples[split])
-        out[split] = {**facts, "bad": dict(tables.quarantine.counts.get(name, {}).get(split, {})), "cut": int((examples[split].lengths >= limit).sum())}
+        out[split] = {**facts, "bad": tables.quarantine.reasons(name, split), "cut": int((examples[split].lengths >= limit).sum())}
     return out
