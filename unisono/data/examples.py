@@ -46,7 +46,7 @@ class Examples:
         views = self._views.get(k)
         if views is None:
             views = self._open(k)
-        self._mapped.touched()
+        self._mapped.touched(2 * len(views))
         return {
             name: values[offsets[j] : offsets[j + 1]]
             for name, values, offsets, there in views

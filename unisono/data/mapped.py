@@ -64,14 +64,14 @@ class Mapped:
             found = self._opened[k] = self._reader.get_batch(k)
         return found
 
-    def touched(self, size: int = _FAULT) -> None:
-        """Says that about ``size`` bytes have been read; now and then the pages go back to the system.
+    def touched(self, places: int) -> None:
+        """Says that ``places`` far apart have been read; now and then the pages go back to the system.
 
         The file stays in the page cache as long as there is room, so reading them again costs a soft fault.
         """
         if self._small:
             return
-        self._touched += size
+        self._touched += places * _FAULT
         if self._touched >= _KEEP:
             self._touched = 0
             self._map.madvise(mmap.MADV_DONTNEED)
@@ -81,7 +81,7 @@ class Mapped:
         for k in range(len(self.starts) - 1):
             batch = self._reader.get_batch(k)
             yield batch
-            self.touched(batch.nbytes)
+            self.touched(batch.nbytes // _FAULT + 1)
 
 
 class Writer:

@@ -34,7 +34,9 @@ class Rows:
         self.kinds: dict[str, str] = self._mapped.meta["kinds"]
         self.fingerprint: str = self._mapped.meta["fingerprint"]
         if index is not None:
-            self.fingerprint = hashlib.sha256(self.fingerprint.encode() + index.tobytes()).hexdigest()
+            digest = hashlib.sha256(self.fingerprint.encode())
+            digest.update(np.ascontiguousarray(index).data)
+            self.fingerprint = digest.hexdigest()
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -47,7 +49,7 @@ class Rows:
         k, j = self._find(i)
         batch = self._mapped.batch(k)
         row = {name: batch.column(c)[j].as_py() for c, name in enumerate(self._roles)}
-        self._mapped.touched()
+        self._mapped.touched(3 * len(self._roles))
         return row
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -62,7 +64,7 @@ class Rows:
         if self._index is None:
             yield from self._mapped.batches()
             return
-        starts = np.asarray(self._mapped.starts)
+        starts = np.asarray(self._mapped.starts, self._index.dtype)  # of one type, or numpy would copy the index
         cuts = np.searchsorted(self._index, starts)
         for k, batch in enumerate(self._mapped.batches()):
             local = self._index[cuts[k] : cuts[k + 1]] - starts[k]
@@ -93,10 +95,12 @@ class Rows:
         Args:
             index: (n,) integers, which rows.
         """
-        index = np.sort(index)
+        if np.any(index[:-1] > index[1:]):
+            index = np.sort(index)
         if self._index is not None:
             index = self._index[index]
-        return Rows(self._mapped.folder, index.astype(np.int32 if len(self._mapped) < 2**31 else np.int64))
+        small = np.int32 if len(self._mapped) < 2**31 else np.int64
+        return Rows(self._mapped.folder, index.astype(small, copy=False))
 
     def bad(self) -> Iterator[BadRow]:
         """The rows of the source that could not be read, those of a sibling cut from the same source included."""
