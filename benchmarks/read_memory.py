@@ -105,13 +105,13 @@ def main() -> int:
         roles = tagged if args.format == "conll" else {"text": Role("text"), "label": Role("label")}
         where = {"cache": folder / "cache", "seed": 0, "quarantine": Quarantine(None)}
         with watched("convert", results):
-            found = load("big", Data(path=str(path), ratio={"validation": 0}), roles, {}, **where)
+            found = load("big", Data(path=str(path), ratio={"validation": 0.1}), roles, {}, **where)
         rows = found["train"]
-        assert len(rows) == count
+        assert len(rows) + len(found["validation"]) == count
         with watched("read in order", results):
             read = sum(1 for _ in rows)
-        assert read == count
-        picks = np.random.default_rng(0).integers(0, count, 200_000)
+        assert read == len(rows)
+        picks = np.random.default_rng(0).integers(0, len(rows), 200_000)
         with watched("read at random", results):
             for i in picks.tolist():
                 rows[i]
