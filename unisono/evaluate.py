@@ -76,20 +76,14 @@ def evaluate(
     return Result(scores, predictions, source, split)
 
 
-def overall(scores: Mapping[str, float]) -> float:
-    """The mean of the tasks' main metrics, each as a fraction; a task with no score is left out.
-
-    Args:
-        scores: "task/metric" -> value.
-    """
-    values = [value / 100 if name.split("/")[1] in HUNDRED else value for name, value in scores.items()]
-    return sum(values) / len(values) if values else float("nan")
-
-
 def main_scores(model: MultiTaskModel, results: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """ "task/metric" -> value of each task's main metric, for the tasks that have one."""
-    found = {task: model.tasks[task].main(scores) for task, scores in results.items()}
-    return {f"{task}/{metric}": results[task][metric] for task, metric in found.items() if metric}
+    """Each task's main metric as a fraction, so that tasks can be averaged; a task that has none is left out."""
+    out = {}
+    for task, scores in results.items():
+        metric = model.tasks[task].main(scores)
+        if metric:
+            out[task] = scores[metric] / (100 if metric in HUNDRED else 1)
+    return out
 
 
 def _spread(count: int, limit: int | None) -> list[int]:

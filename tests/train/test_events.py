@@ -170,7 +170,7 @@ def test_plain_progress_tells_the_story_in_lines():
     assert text.splitlines() == [
         "runs/x: 2 tasks, 22.0 M parameters, cpu, fp32",
         f"step 9/20  loss  ner 1  8,192 tokens/s  {text.splitlines()[1].split('  ')[-1]}",
-        "step 10  validation  ner f1 0.7500  (best)",
+        "step 10  validation  ner f1 0.75  (best)",
         'step 11 skipped: task "ner": the loss is not finite (train.txt row 812, b.txt row 2)',
         "out of memory: [halved]",
         "done after 20 steps, 1:01:40",

@@ -54,17 +54,19 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
         RecipeError, DataError: as training would.
     """
     with tempfile.TemporaryDirectory(prefix="unisono-check-") as scratch:
-        small = _limited(recipe, Path(scratch))
+        elsewhere = recipe.model_copy(update={"cache": str(Path(scratch) / "cache"), "run": str(Path(scratch) / "run")})
+        whole = read_tables(elsewhere, run=Path(scratch), where=where)
+        small = _limited(elsewhere)
         tables = read_tables(small, run=Path(scratch), where=where)
         model = build_model(small, tables)
         examples = encode(small, tables, model, ("train",))
         loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe))
         losses, seconds = _try(loop)
         tasks = []
-        counts = {name: data.count(recipe.tasks[name].data, name) for name in tables.tasks}
         for name, task in tables.tasks.items():
             lengths = examples[name]["train"].lengths
-            tasks.append(Checked(name, task.kind.name, counts[name], float(lengths.mean()), losses[name]))
+            rows = len(whole.rows[name]["train"])
+            tasks.append(Checked(name, task.kind.name, rows, float(lengths.mean()), losses[name]))
         tokens = sum(t.rows * t.tokens_per_row * recipe.tasks[t.name].repeat for t in tasks)
         steps = _steps(recipe, tokens, sum(t.rows * recipe.tasks[t.name].repeat for t in tasks))
         per_step = recipe.train.tokens_per_step or TOKENS_PER_STEP
@@ -75,16 +77,16 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
             total = min(total, 60.0 * recipe.train.minutes)
         return Report(
             recipe.name, tasks, sum(p.numel() for p in model.parameters()), str(loop.accelerator.device),
-            steps, recipe.train.minutes, total, _peak_gigabytes(), tables.bad_rows(),
+            steps, recipe.train.minutes, total, _peak_gigabytes(), whole.bad_rows(),
         )  # fmt: skip
 
 
-def _limited(recipe: Recipe, scratch: Path) -> Recipe:
+def _limited(recipe: Recipe) -> Recipe:
     tasks = {
         name: task.model_copy(update={"data": task.data.model_copy(update={"limit": ROWS})})
         for name, task in recipe.tasks.items()
     }
-    return recipe.model_copy(update={"tasks": tasks, "cache": str(scratch / "cache"), "run": str(scratch / "run")})
+    return recipe.model_copy(update={"tasks": tasks, "max_bad_rows": 1.0})  # of ten rows, one bad one is many
 
 
 def _try(loop: Loop) -> tuple[dict[str, float], float]:

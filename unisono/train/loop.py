@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unisono import mix
 from unisono.data import Examples
-from unisono.evaluate import evaluate, main_scores, overall
+from unisono.evaluate import evaluate, main_scores
 from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, sizes
 from unisono.recipe import Recipe, RecipeError
@@ -378,7 +378,7 @@ class Loop:
                     gather=gather_object if world > 1 else None, **self.model.head(name).quick,
                 ).scores  # fmt: skip
             main = main_scores(self.model, results)
-            mean = overall(main)
+            mean = sum(main.values()) / len(main) if main else math.nan
             best = bool(main) and mean > self.best["mean"]
             if best:
                 self.best = {"step": self.step, "mean": mean}

@@ -152,8 +152,12 @@ class _Smoothed:
 
 
 def _scores(scores: Mapping[str, Mapping[str, float]]) -> str:
-    parts = (f"{task} " + " ".join(f"{name} {v:.4f}" for name, v in by.items()) for task, by in scores.items())
-    return " · ".join(parts)
+    """The scores of whole tasks; those of parts (``f1/PER``) are in the journal."""
+
+    def said(by: Mapping[str, float]) -> str:
+        return " ".join(f"{name} {v:.4g}" for name, v in by.items() if "/" not in name and name != "rows")
+
+    return " · ".join(f"{task} {said(by)}" for task, by in scores.items())
 
 
 def _clock(seconds: float) -> str:
