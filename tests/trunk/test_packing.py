@@ -31,6 +31,14 @@ def test_states_equal_padded_ones(family, lengths):
         assert_close(trunk(ids.like(words(ids.values))).values, padded_states(reference, ids), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", PACKED)
+def test_long_sequences_take_another_kernel_to_the_same_states(family):
+    trunk, words, reference = small(family)
+    ids = some_ids([150, 150, 130, 2])
+    with torch.no_grad():
+        assert_close(trunk(ids.like(words(ids.values))).values, padded_states(reference, ids), atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("family", ["bert", "electra", "albert"])
 def test_token_types_reach_the_encoder(family):
     trunk, words, reference = small(family)
@@ -133,9 +141,9 @@ def test_a_family_that_cannot_pack_is_named_in_a_warning(caplog):
 
 def test_too_long_a_sequence_is_refused_with_advice():
     trunk, words, _ = small("roberta")
-    assert trunk.positions == 62  # 64 rows, of which RoBERTa's family leaves out pad_token_id + 1
-    ids = some_ids([63])
-    with pytest.raises(ValueError, match="62"):
+    assert trunk.positions == 158  # 160 rows, of which RoBERTa's family leaves out pad_token_id + 1
+    ids = some_ids([159])
+    with pytest.raises(ValueError, match="158"):
         trunk(ids.like(words(ids.values)))
-    longest = some_ids([62, 1])
-    assert trunk(longest.like(words(longest.values))).layout == Layout([62, 1])
+    longest = some_ids([158, 1])
+    assert trunk(longest.like(words(longest.values))).layout == Layout([158, 1])

@@ -13,7 +13,7 @@ from unisono.trunk import Trunk
 
 VOCABULARY = 60
 _BERT = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48}
-_COMMON = {"vocab_size": VOCABULARY, "pad_token_id": 0, "max_position_embeddings": 64}
+_COMMON = {"vocab_size": VOCABULARY, "pad_token_id": 0, "max_position_embeddings": 160}
 
 SETTINGS = {
     "bert": {**_BERT, **_COMMON},
@@ -38,7 +38,7 @@ FAMILIES = list(SETTINGS)
 
 @cache
 def small(family: str) -> tuple[Trunk, nn.Embedding, nn.Module]:
-    """A trunk of the family, its word table, and the untouched Hugging Face model with the same weights, all in eval mode."""
+    """A trunk of the family, its word table, and the Hugging Face model with the same weights, all in eval mode."""
     torch.manual_seed(0)
     settings = {"model_type": family, **SETTINGS[family]}
     trunk, words = Trunk.from_config(settings)

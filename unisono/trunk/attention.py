@@ -14,10 +14,14 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from unisono.dropout import dropout as drop
 from unisono.packed import Layout
+from unisono.trunk.blocks import blocks, plan
 
 NAME = "unisono_packed"
+_SLACK = 0.12  # of the longest length in a block, what another may lack: measured for packs of sentences
+_LONG = (
+    112  # tokens seen by the average query from which PyTorch's CPU kernel is faster than our blocks, without dropout
+)
 
 
 def packed_attention(
@@ -63,27 +67,30 @@ def packed_attention(
     p = dropout if module.training else 0.0
     if q.is_cuda and p == 0.0 and q.dtype in (torch.float16, torch.bfloat16):
         return _variable_length(q, k, v, layout, scale, reach, is_causal)[None], None
+    if q.device.type == "cpu":
+        where = plan(layout, q.shape[1], 0.0 if reach is not None or is_causal else _SLACK)
+        if p > 0.0 or where.scores < _LONG * q.shape[0] * q.shape[1]:
+            return blocks(q, k, v, where, p, scale, lambda length: _bias(length, reach, is_causal))[None], None
     sizes = [count * length for _, count, length in layout.runs]
     parts = zip(layout.runs, *(torch.split(x, sizes) for x in (q, k, v)), strict=True)
-    out = [_run(run, a, b, c, p, scale, reach, is_causal) for run, a, b, c in parts]
-    return torch.cat(out)[None], None
+    return torch.cat([_run(run, a, b, c, p, scale, reach, is_causal) for run, a, b, c in parts])[None], None
 
 
 def _run(
     run: tuple[int, int, int], q: Tensor, k: Tensor, v: Tensor, p: float, scale: float, reach: int | None, causal: bool
 ) -> Tensor:
-    """One run of equal lengths: (count * L, H, K) each -> the same."""
+    """One run of equal lengths through PyTorch's kernel: (count * L, H, K) each -> the same."""
     _, count, length = run
     q, k, v = (x.view(count, length, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))  # (count, H, L, K), views
     mask = _visible(length, reach, causal, q.device)
-    if p > 0.0 and q.device.type == "cpu":
-        scores = q @ k.transpose(-2, -1) * scale  # (count, H, L, L)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        mixed = drop(scores.softmax(-1), p) @ v
-    else:
-        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=p, scale=scale)
+    mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=p, scale=scale)
     return mixed.transpose(1, 2).reshape(count * length, *mixed.shape[1::2])
+
+
+def _bias(length: int, reach: int | None, causal: bool) -> Tensor | None:
+    """(1, L, L): 0 where a query sees a key, -inf elsewhere. None: every query sees every key."""
+    seen = _visible(length, reach, causal, torch.device("cpu"))
+    return None if seen is None else torch.zeros(1, length, length).masked_fill_(~seen, -torch.inf)
 
 
 def _visible(length: int, reach: int | None, causal: bool, device: torch.device) -> Tensor | None:
