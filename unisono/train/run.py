@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from unisono import files
+from unisono.memory import keep_pages
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, read
 from unisono.train import checkpoints
@@ -58,6 +59,7 @@ def train(
     """
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
+    keep_pages()
     accelerator = make_accelerator(recipe)
     run = recipe.folder
     if accelerator.is_main_process:
