@@ -286,3 +286,11 @@ def test_random_damage_is_noticed_and_the_checkpoint_before_is_used():
     spec.loader.exec_module(benchmark)
     done, noticed, _ = benchmark.run(50, seed=1)
     assert noticed == done and done.total() == 50
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_by_the_same_command_and_ends_the_same():
+    """The benchmark, in small; in its own process, since it forks."""
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
+    done = subprocess.run([sys.executable, benchmark, "--kills", "6"], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
