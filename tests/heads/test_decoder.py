@@ -119,7 +119,7 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(decoder(*given), decoder(*given))
 
 
-def test_cached_equals_uncached_while_hypotheses_branch_and_sentences_leave():
+def test_cached_equals_uncached_while_hypotheses_branch_and_sentences_leave(monkeypatch):
     """Random parents, random tokens: every live hypothesis must look as if its whole line had been decoded afresh."""
     decoder = small().eval()
     generator = torch.Generator().manual_seed(0)
@@ -127,6 +127,7 @@ def test_cached_equals_uncached_while_hypotheses_branch_and_sentences_leave():
     cache = decoder.open(states)
     alive = [0, 1, 2, 3]
     lines = torch.randint(V, (4, 1, 1), generator=generator)  # (B, n, steps)
+    monkeypatch.setattr("unisono.heads.decoder._FORGET_EVERY", 2)
     for beams in (1, 1, 3, 3, 2, 4, 4):
         hidden = decoder.step(lines[:, :, -1], cache)
         for row, sentence in enumerate(alive):

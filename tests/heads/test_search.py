@@ -141,7 +141,7 @@ def test_equal_scores_go_to_the_lower_number():
     decoder, states = model(300)
     with torch.no_grad():
         decoder.vectors.zero_()  # every token is as likely as every other
-    scores, origin, token = search._top(torch.zeros(2, 3, 128), torch.tensor([[0.0, 0.0, -1.0]] * 2), 5)
+    scores, origin, token = search._top(torch.zeros(2, 3, 128).log_softmax(-1), torch.tensor([[0.0, 0.0, -1.0]] * 2), 5)
     assert token.tolist() == [[0, 1, 2, 3, 4]] * 2 and origin.tolist() == [[0] * 5] * 2
     assert torch.equal(scores, torch.full((2, 5), -math.log(128)))
     assert search.beam(decoder, states, **RULES, max_new=3, min_new=4) == [[3, 3, 3]] * len(SOURCES)
@@ -150,8 +150,9 @@ def test_equal_scores_go_to_the_lower_number():
 def test_top_equals_topk_over_everything():
     logits, sums = torch.randn(5, 4, 320), -torch.rand(5, 4)
     logits[:, :, :100] = -math.inf
-    scores, origin, token = search._top(logits, sums, 8)
-    best = (logits.log_softmax(-1) + sums[..., None]).flatten(1).topk(8)
+    logs = logits.log_softmax(-1)
+    scores, origin, token = search._top(logs, sums, 8)
+    best = (logs + sums[..., None]).flatten(1).topk(8)
     torch.testing.assert_close(scores, best.values)
     assert torch.equal(origin * 320 + token, best.indices)
 

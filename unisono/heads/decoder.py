@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from unisono.dropout import Dropout
 from unisono.packed import Layout, Packed
 
+_FORGET_EVERY = 8  # steps between two looks for slots that nothing descends from
+
 
 class Decoder(nn.Module):
     """Token numbers and source states to hidden states; ``vectors`` is both the input embedding and the output layer.
@@ -143,9 +145,9 @@ class _Layer(nn.Module):
 
     def step(self, x: Tensor, cache: Cache, number: int) -> Tensor:
         """x (B, n, D) -> (B, n, D)."""
-        q, k, v = self._split(self.own(self.norm_own(x)), 3).unbind(2)  # (B, n, H, K) each
-        keys, values = cache.add(number, k, v)
-        x = x + self.own_out(_look(q, keys, values, cache.path))
+        own = self._split(self.own(self.norm_own(x)), 3)  # (B, n, 3, H, K)
+        keys, values = cache.add(number, own[:, :, 1:])
+        x = x + self.own_out(_look(own[:, :, 0], keys, values, cache.path))
         q = self._split(self.ask(self.norm_ask(x)), 1)[:, :, 0]
         keys, values = cache.memory[number]
         x = x + self.ask_out(_look(q, keys, values, cache.mask))
@@ -185,16 +187,15 @@ class Cache:
             self.path = torch.cat([self.path, own], dim=-1)
         self.steps, self.slots = self.steps + 1, self.slots + hypotheses
         if self.slots > (room := self._past.shape[4]):
-            past = self._past.new_empty(*self._past.shape[:4], max(2 * room, 16 * hypotheses), self._past.shape[5])
+            past = self._past.new_empty(*self._past.shape[:4], max(2 * room, 4 * hypotheses), self._past.shape[5])
             past[:, :, :, :, :room] = self._past
             self._past = past
 
-    def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores (B, n, H, K) in the newest slots. Returns all slots, twice (B, H, T, K)."""
+    def add(self, layer: int, keys_and_values: Tensor) -> Tensor:
+        """Stores (B, n, 2, H, K) in the newest slots of a layer. Returns all its slots, (2, B, H, T, K)."""
         past = self._past[layer, :, :, :, : self.slots]
-        past[0, :, :, -keys.shape[1] :] = keys.transpose(1, 2)
-        past[1, :, :, -keys.shape[1] :] = values.transpose(1, 2)
-        return past[0], past[1]
+        past[:, :, :, -keys_and_values.shape[1] :] = keys_and_values.permute(2, 0, 3, 1, 4)
+        return past
 
     def descend(self, parents: Tensor) -> None:
         """The hypotheses of the next step: (B, n) numbers of the hypotheses that they continue."""
@@ -204,26 +205,45 @@ class Cache:
             self.path = self._past.new_zeros(len(parents), 1, 1, self.slots)
         index = parents[:, None, :, None].expand(-1, 1, -1, self.slots)
         self.path = self.path.gather(2, index)
+        if self.steps % _FORGET_EVERY == 0:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drops the slots that no live hypothesis descends from: most, since hypotheses soon share their past."""
+        assert self.path is not None
+        used = (self.path == 0).any(2)[:, 0]  # (B, T)
+        left = int(used.sum(1).max())
+        if left > 0.8 * self.slots:
+            return
+        slots = (~used).sort(dim=1, stable=True).indices[:, :left]  # (B, left), the used ones first
+        *_, sentences, heads, room, width = self._past.shape
+        first = torch.arange(sentences * heads, device=slots.device).view(sentences, heads, 1) * room
+        rows = (first + slots[:, None]).flatten()
+        for past in self._past.flatten(0, 1):
+            past[:, :, :left] = past.view(-1, width).index_select(0, rows).view(sentences, heads, left, width)
+        self.path = self.path.gather(3, slots[:, None, None].expand(-1, 1, self.path.shape[2], -1))
+        self.slots = left
 
     def keep(self, sentences: Tensor) -> None:
         """Drops all but the sentences with these numbers."""
         self.memory = self.memory.index_select(2, sentences)
         self.mask = None if self.mask is None else self.mask[sentences]
         self.path = None if self.path is None else self.path[sentences]
-        room = self._past.shape[4]
         past = self._past.new_empty(*self._past.shape[:2], len(sentences), *self._past.shape[3:])
         past[:, :, :, :, : self.slots] = self._past[:, :, :, :, : self.slots].index_select(2, sentences)
         self._past = past
-        assert past.shape[4] == room
 
 
 def _look(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of a few queries: (B, n, H, K) over (B, H, T, K) -> (B, n, H * K). Below 8 queries faster than SDPA."""
-    scale = queries.shape[-1] ** -0.5
-    scores = torch.matmul((queries * scale).transpose(1, 2), keys.transpose(-1, -2))  # (B, H, n, T)
+    sentences, hypotheses, heads, width = queries.shape
+    queries = queries.transpose(1, 2).reshape(-1, hypotheses, width)
+    keys = keys.flatten(0, 1).transpose(1, 2)
+    scores = torch.baddbmm(queries.new_empty(()), queries, keys, beta=0, alpha=width**-0.5)  # (B * H, n, T)
     if mask is not None:
-        scores += mask
-    return torch.matmul(torch.softmax(scores, dim=-1), values).transpose(1, 2).flatten(2)
+        scores.view(sentences, heads, hypotheses, -1).add_(mask)
+    seen = torch.bmm(torch.softmax(scores, dim=-1), values.flatten(0, 1))
+    return seen.view(sentences, heads, hypotheses, width).transpose(1, 2).flatten(2)
 
 
 class _Grid:

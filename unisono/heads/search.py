@@ -89,8 +89,8 @@ def beam(
     scorer = _Scorer(decoder, end, barred)
     limit = _penalty(max_new, length_penalty)
     for step in range(1, max_new + 1):
-        logits = scorer.logits(decoder.step(ids, cache), may_end=step >= min_new)
-        scores, origin, token = _top(logits, sums, 2 * beams)  # (B, 2 * beams) each
+        logs = scorer.log_probabilities(decoder.step(ids, cache), may_end=step >= min_new)
+        scores, origin, token = _top(logs, sums, 2 * beams)  # (B, 2 * beams) each
         is_end = token == end
         # Hypotheses that end. The first is the best of this step, since all have one length.
         ends = is_end[:, :beams] & (scores[:, :beams] > -math.inf) & ~done[:, None]
@@ -153,43 +153,53 @@ def _penalty(length: int, power: float) -> float:
 
 
 class _Scorer:
-    """Logits in a buffer that is used again; its width is a multiple of ``_BLOCK``, and what is barred is -inf."""
+    """Scores of every token, -inf where barred or beyond V; the width is a multiple of ``_BLOCK``.
+
+    The buffers are used again: fresh memory of this size at every step would cost more than filling it.
+    """
 
     def __init__(self, decoder: Decoder, end: int, barred: int) -> None:
         self._vectors, self._end, self._barred = decoder.vectors, end, barred
-        self._buffer = decoder.vectors.new_empty(0, 0)
+        self._logits = self._logs = decoder.vectors.new_empty(0, 0)
 
     def logits(self, hidden: Tensor, *, may_end: bool) -> Tensor:
         """(B, n, D) -> (B, n, V rounded up)."""
         rows, size = hidden.shape[0] * hidden.shape[1], len(self._vectors)
-        if rows > len(self._buffer):
+        if rows > len(self._logits):
             wide = -(-size // _BLOCK) * _BLOCK
-            self._buffer = self._vectors.new_full((rows, wide), -math.inf)
-        out = self._buffer[:rows]
+            self._logits = self._vectors.new_full((rows, wide), -math.inf)
+        out = self._logits[:rows]
         torch.mm(hidden.flatten(0, 1).to(self._vectors.dtype), self._vectors.t(), out=out[:, :size])
         kept = out[:, self._end].clone()
         out[:, : self._barred] = -math.inf
         out[:, self._end] = kept if may_end else -math.inf
         return out.view(*hidden.shape[:2], -1)
 
+    def log_probabilities(self, hidden: Tensor, *, may_end: bool) -> Tensor:
+        """(B, n, D) -> (B, n, V rounded up), over the tokens that are not barred."""
+        logits = self.logits(hidden, may_end=may_end)
+        if len(self._logs) < len(self._logits):
+            self._logs = torch.empty_like(self._logits)
+        out = self._logs[: logits.shape[0] * logits.shape[1]].view_as(logits)
+        return torch.log_softmax(logits, -1, out=out)
 
-def _top(logits: Tensor, sums: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+
+def _top(logs: Tensor, sums: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The ``count`` best continuations of each sentence: scores, hypotheses and tokens, each (B, count), best first.
 
     An entry among the best lies in a block whose maximum is among the best maxima: only those blocks are searched.
 
     Args:
-        logits: (B, n, V).
+        logs: (B, n, V) log-probabilities of the next token.
         sums: (B, n) log-probabilities so far.
     """
-    sentences, hypotheses, size = logits.shape
-    blocks = logits.view(sentences, hypotheses, -1, _BLOCK)
-    highest = blocks.amax(-1)  # (B, n, V / block)
-    shift = sums - torch.logsumexp(logits, -1)
-    chosen = _first((highest + shift[..., None]).flatten(1), count)[1].sort(1).values  # (B, c) blocks
+    sentences, hypotheses, size = logs.shape
+    blocks = logs.view(sentences, hypotheses, -1, _BLOCK)
+    highest = blocks.amax(-1) + sums[..., None]  # (B, n, V / block)
+    chosen = _first(highest.flatten(1), count)[1].sort(1).values  # (B, c) blocks
     origin = chosen // (size // _BLOCK)
-    rows = torch.arange(sentences, device=logits.device)[:, None]
-    scores = blocks.flatten(1, 2)[rows, chosen] + shift.gather(1, origin)[..., None]  # (B, c, block)
+    rows = torch.arange(sentences, device=logs.device)[:, None]
+    scores = blocks.flatten(1, 2)[rows, chosen] + sums.gather(1, origin)[..., None]  # (B, c, block)
     best, place = _first(scores.flatten(1), count)
     entry = chosen.gather(1, place // _BLOCK) * _BLOCK + place % _BLOCK
     return best, entry // size, entry % size
