@@ -13,7 +13,7 @@ from unisono.memory import keep_pages
 def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def grow(): torch.empty(16_000_000).fill_(1.0)
 def settled():
-    for _ in range(6): grow()  # the heap takes a few rounds to find its size
+    for _ in range(12): grow()  # the heap takes a few rounds to find its size
     before = faults(); grow(); return faults() - before
 print(settled(), keep_pages(), settled())
 """
