@@ -38,7 +38,8 @@ def trained(recipe) -> Path:
 
 
 def test_help_names_every_command_and_imports_no_torch():
-    code = "import sys, unisono.cli as c\ntry:\n c.app(['--help'])\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    show = "import sys, unisono.cli as c\ntry:\n c.app(['--help'])\nexcept SystemExit: pass\n"
+    code = show + "assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for command in ("init", "check", "train", "evaluate", "predict", "data", "doctor", "schema"):
@@ -69,7 +70,10 @@ def test_a_misspelt_setting_is_one_line_and_exit_code_2(recipe, tmp_path):
     wrong.write_text(yaml.safe_dump(content))
     done = unisono("check", str(wrong))
     assert done.returncode == 2
-    assert done.stderr.strip() == f'error: {wrong}: tasks.slots.wieght: "wieght" is not a setting here; did you mean "weight"?'
+    assert (
+        done.stderr.strip()
+        == f'error: {wrong}: tasks.slots.wieght: "wieght" is not a setting here; did you mean "weight"?'
+    )
 
 
 def test_an_unknown_kind_or_option_names_the_nearest(recipe):

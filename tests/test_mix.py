@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def test_shares_sum_to_one_and_keep_the_order_of_sizes(by, sizes, progress):
     found = shares(by, sizes, progress=progress)
     assert sum(found.values()) == pytest.approx(1)
     ordered = sorted(sizes, key=lambda n: sizes[n])
-    assert all(found[x] <= found[y] + 1e-12 for x, y in zip(ordered, ordered[1:], strict=False))
+    assert all(found[x] <= found[y] + 1e-12 for x, y in pairwise(ordered))
 
 
 def test_known_values():
@@ -42,7 +43,9 @@ def test_no_share_at_all_is_refused():
 
 def test_one_task_a_step_follows_the_shares_and_the_seed():
     share = shares("proportional", SIZES)
-    drawn = Counter(max(one_task(share, seed=3, step=s), key=one_task(share, seed=3, step=s).__getitem__) for s in range(2000))
+    drawn = Counter(
+        max(one_task(share, seed=3, step=s), key=one_task(share, seed=3, step=s).__getitem__) for s in range(2000)
+    )
     assert drawn["a"] / 2000 == pytest.approx(0.9, abs=0.03)
     assert one_task(share, seed=3, step=17) == one_task(share, seed=3, step=17)
     assert sum(one_task(share, seed=3, step=17).values()) == 1

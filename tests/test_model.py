@@ -70,7 +70,9 @@ def test_predict_all_gives_what_each_task_gives_alone(model):
 def test_one_trunk_pass_serves_all_tasks(model, monkeypatch):
     calls = []
     forward = type(model.trunk).forward
-    monkeypatch.setattr(type(model.trunk), "forward", lambda self, *a, **k: (calls.append(1), forward(self, *a, **k))[1])
+    monkeypatch.setattr(
+        type(model.trunk), "forward", lambda self, *a, **k: (calls.append(1), forward(self, *a, **k))[1]
+    )
     model.predict_all(SENTENCES)
     assert len(calls) == 1
 

@@ -44,8 +44,16 @@ def test_a_resolved_recipe_reads_back_equal():
     ("path", "value", "says"),
     [
         ("tasks.ner.wieght", 0.5, 'tasks.ner.wieght: "wieght" is not a setting here; did you mean "weight"?'),
-        ("train.token_per_step", 10, 'train.token_per_step: "token_per_step" is not a setting here; did you mean "tokens_per_step"?'),
-        ("tasks.ner.data", {"path": "x", "formt": "csv"}, 'tasks.ner.data.formt: "formt" is not a setting here; did you mean "format"?'),
+        (
+            "train.token_per_step",
+            10,
+            'train.token_per_step: "token_per_step" is not a setting here; did you mean "tokens_per_step"?',
+        ),
+        (
+            "tasks.ner.data",
+            {"path": "x", "formt": "csv"},
+            'tasks.ner.data.formt: "formt" is not a setting here; did you mean "format"?',
+        ),
         ("train.epochs", -1, "train.epochs: input should be greater than 0, found -1"),
         ("tasks.ner.weight", "much", "found 'much'"),
         ("mix", {"by": "weights"}, '"weights" and "by: weights" go together'),
@@ -73,7 +81,14 @@ def test_every_problem_gets_a_line_of_its_own():
 
 def test_overrides_are_yaml_and_reach_into_short_forms():
     recipe = build(
-        MINIMAL, overrides=["tasks.ner.weight=0.5", "trunk.dropout=0", "train.ema=0.9", "mix.by=uniform", "tasks.ner.data.limit=8"]
+        MINIMAL,
+        overrides=[
+            "tasks.ner.weight=0.5",
+            "trunk.dropout=0",
+            "train.ema=0.9",
+            "mix.by=uniform",
+            "tasks.ner.data.limit=8",
+        ],
     )
     assert recipe.tasks["ner"].weight == 0.5
     assert recipe.trunk.pretrained == "minilm" and recipe.trunk.dropout == 0
@@ -90,7 +105,9 @@ def test_environment_variables_and_their_defaults(monkeypatch):
     monkeypatch.delenv("NOWHERE", raising=False)
     assert build(changed("tasks.ner.data", "${PLACE}/a")).tasks["ner"].data.path == "/data/a"
     assert build(changed("tasks.ner.data", "${NOWHERE:-/b}")).tasks["ner"].data.path == "/b"
-    assert "tasks.ner.data: environment variable NOWHERE is not set" in message(changed("tasks.ner.data", "${NOWHERE}/a"))
+    assert "tasks.ner.data: environment variable NOWHERE is not set" in message(
+        changed("tasks.ner.data", "${NOWHERE}/a")
+    )
 
 
 def test_data_beside_the_recipe_is_found(tmp_path):
@@ -113,7 +130,15 @@ def test_any_text_is_a_recipe_or_a_recipe_error(text):
         assert str(error)
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda c: st.lists(c) | st.dictionaries(st.sampled_from(["trunk", "tasks", "train", "mix", "a", "data", "kind"]), c), max_leaves=12))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda c: (
+            st.lists(c) | st.dictionaries(st.sampled_from(["trunk", "tasks", "train", "mix", "a", "data", "kind"]), c)
+        ),
+        max_leaves=12,
+    )
+)
 def test_any_tree_is_a_recipe_or_a_recipe_error(tree):
     try:
         build(tree)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Trained:
     run: Path
     model: Path | None
     reason: str
-    scores: dict[str, dict[str, float]]
+    scores: Mapping[str, Mapping[str, float]]
 
 
 def train(
@@ -102,17 +103,25 @@ def evaluate(
         raise RecipeError(f"{run}: the recipe and the model share no task")
     recipe = recipe.model_copy(update={"tasks": wanted})
     tables = read_tables(recipe, run=Path(run))
-    chosen = {name: split or next((s for s in ("test", "validation") if s in rows), "") for name, rows in tables.rows.items()}
+    chosen = {
+        name: split or next((s for s in ("test", "validation") if s in rows), "") for name, rows in tables.rows.items()
+    }
     chosen = {name: s for name, s in chosen.items() if s in tables.rows[name]}
     if not chosen:
         have = sorted({name for rows in tables.rows.values() for name in rows})
-        raise RecipeError(f'no task has {f"a {split} split" if split else "held-out rows"}; they have: {", ".join(have)}')
+        raise RecipeError(
+            f"no task has {f'a {split} split' if split else 'held-out rows'}; they have: {', '.join(have)}"
+        )
     examples = encode(recipe, tables, model, tuple(sorted(set(chosen.values()))))
     return {
         name: evaluate_task(
-            model, name, tables.rows[name][part], examples[name][part], split=part,
-            on_pass=(lambda done, name=name: on_pass(name, done)) if on_pass else None,
-        )  # fmt: skip
+            model,
+            name,
+            tables.rows[name][part],
+            examples[name][part],
+            split=part,
+            on_pass=partial(on_pass, name) if on_pass else None,
+        )
         for name, part in chosen.items()
     }
 

@@ -111,7 +111,9 @@ def predict(
 
 @app.command()
 def check(
-    recipe: Annotated[str | None, typer.Argument(metavar="RECIPE", help="a recipe file, or the folder of a run")] = None,
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="a recipe file, or the folder of a run")
+    ] = None,
     set_: Set = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds of task")] = False,
     json: Json = False,
@@ -188,7 +190,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     pass
 

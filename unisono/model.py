@@ -1,4 +1,4 @@
-"""MultiTaskModel: stems -> trunk -> heads. The one forward path that training, evaluation, prediction and serving share."""
+"""MultiTaskModel: stems -> trunk -> heads. The one forward path that training, evaluation and prediction share."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ class MultiTaskModel(nn.Module):
         """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead."""
         spec, head = self.tasks[task], self.head(task)
         out: list[Example | str] = []
-        for row, tokens in zip(rows, self.text.tokens(rows, words=spec.kind.words, max_length=spec.max_length), strict=True):
+        for row, tokens in zip(
+            rows, self.text.tokens(rows, words=spec.kind.words, max_length=spec.max_length), strict=True
+        ):
             try:
                 out.append({**tokens, **head.encode(row, tokens)})
             except ValueError as reason:
@@ -151,18 +153,22 @@ class MultiTaskModel(nn.Module):
         Raises:
             ModelError: no such task, or a row without the input it needs.
         """
-        rows = [self._row(task, row, at) for at, row in enumerate(rows)]
+        inputs = [self._row(task, row, at) for at, row in enumerate(rows)]
         spec = self.tasks[task]
-        tokens = self.text.tokens(rows, words=spec.kind.words, max_length=spec.max_length) if rows else []
-        examples: list[Example] = [{**t, **self.head(task).encode(r, t)} for r, t in zip(rows, tokens, strict=True)]
+        tokens = self.text.tokens(inputs, words=spec.kind.words, max_length=spec.max_length) if inputs else []
+        examples: list[Example] = [{**t, **self.head(task).encode(r, t)} for r, t in zip(inputs, tokens, strict=True)]
         out: list[Prediction | None] = [None] * len(examples)
         for at in passes([len(e["ids"]) for e in examples], tokens_per_batch):
-            for place, prediction in zip(at, self.predict_examples(task, [examples[i] for i in at], **options), strict=True):
+            for place, prediction in zip(
+                at, self.predict_examples(task, [examples[i] for i in at], **options), strict=True
+            ):
                 out[place] = prediction
         return [p for p in out if p is not None]
 
     @torch.inference_mode()
-    def predict_examples(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], **options: Any) -> list[Prediction]:
+    def predict_examples(
+        self, task: str, examples: Sequence[Mapping[str, np.ndarray]], **options: Any
+    ) -> list[Prediction]:
         """Predictions for encoded examples, as one pack."""
         training = self.training
         self.eval()
@@ -223,13 +229,15 @@ class MultiTaskModel(nn.Module):
     # -- folders ---------------------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes a folder in the Hugging Face layout, whole or not at all: config.json, model.safetensors, tokenizer, README.md."""
+        """Writes a folder in the Hugging Face layout, whole or not at all: config, weights, tokenizer, README.md."""
         folder = Path(folder)
         new = folder.with_name(f".{folder.name}.writing")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         self.write_config(new)
-        save_file({n: t.detach().cpu().contiguous() for n, t in self.state_dict().items()}, new / WEIGHTS, {"format": "pt"})
+        save_file(
+            {n: t.detach().cpu().contiguous() for n, t in self.state_dict().items()}, new / WEIGHTS, {"format": "pt"}
+        )
         files.replace_folder(new, folder)
 
     def write_config(self, folder: Path) -> None:
@@ -264,7 +272,9 @@ class MultiTaskModel(nn.Module):
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
-            raise ModelError(f"{folder}: the weights do not fit config.json: {str(error).splitlines()[-1].strip()}") from None
+            raise ModelError(
+                f"{folder}: the weights do not fit config.json: {str(error).splitlines()[-1].strip()}"
+            ) from None
         return model.to(device).eval()
 
     @classmethod
@@ -273,7 +283,9 @@ class MultiTaskModel(nn.Module):
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ModelError(f"{folder}: no model here ({CONFIG} is missing); train one with: unisono train RECIPE") from None
+            raise ModelError(
+                f"{folder}: no model here ({CONFIG} is missing); train one with: unisono train RECIPE"
+            ) from None
         except ValueError as error:
             raise ModelError(f"{folder}/{CONFIG}: not JSON ({error})") from None
         if config.get("model_type") != "unisono":

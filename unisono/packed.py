@@ -1,7 +1,7 @@
 """Packed: sequences laid end to end without padding, and the one legend of shape letters.
 
 Letters used in every shape comment of the project:
-    B sequences in a pack · N tokens in a pack (the sum of its lengths) · L length of one sequence · D width of the trunk
+    B sequences in a pack · N tokens in a pack (the sum of its lengths) · L length of one sequence · D trunk width
     H attention heads · K width of one attention head · T tasks · P parameters · V labels or vocabulary entries
     W words (or other labelled units) in a pack · S decoder steps
 """

@@ -37,7 +37,7 @@ class Tables:
     def bad_rows(self) -> list[str]:
         """One line for each reason why rows of a split were left out."""
         return [
-            f'task "{task}": {count:,} {split} row{"s" if count > 1 else ""} left out: {reason}, kept in {self.quarantine.path}'
+            f'task "{task}": {count:,} {split} rows left out: {reason}, kept in {self.quarantine.path}'
             for task, splits in self.quarantine.counts.items()
             for split, reasons in splits.items()
             for reason, count in reasons.items()

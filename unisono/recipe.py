@@ -17,7 +17,7 @@ from unisono.data.spec import Data
 
 
 class RecipeError(Exception):
-    """A recipe that cannot be run. One line a problem: the file, the path in the YAML, what was found, what to write."""
+    """A recipe that cannot be run. One line a problem: the file, the path in the YAML, what to write instead."""
 
 
 class _Section(BaseModel):
@@ -36,9 +36,13 @@ class Trunk(_Section):
     width: int | None = Field(None, ge=8, description="from scratch: width D")
     heads: int | None = Field(None, ge=1, description="from scratch: attention heads")
     feedforward: int | None = Field(None, ge=8, description="from scratch: feed-forward width; default 4 x width")
-    vocabulary: int = Field(8000, ge=64, description="from scratch: entries of the tokenizer, trained on the tasks' texts")
+    vocabulary: int = Field(
+        8000, ge=64, description="from scratch: entries of the tokenizer, trained on the tasks' texts"
+    )
     dropout: float | None = Field(None, ge=0, lt=1, description="dropout inside the trunk; default: the encoder's own")
-    max_length: int | None = Field(None, ge=8, description="longest input in tokens; default: what the encoder can take")
+    max_length: int | None = Field(
+        None, ge=8, description="longest input in tokens; default: what the encoder can take"
+    )
     checkpointing: bool = Field(False, description="recompute activations in the backward pass to save memory")
 
     @model_validator(mode="after")
@@ -93,11 +97,14 @@ class Mix(_Section):
     """Which tasks and how many of their rows make up a step."""
 
     by: Literal["proportional", "uniform", "temperature", "annealed", "weights"] = Field(
-        "proportional", description="share of each task: by its size, equal, size^(1/temperature), annealed, or as given"
+        "proportional",
+        description="share of each task: by its size, equal, size^(1/temperature), annealed, or as given",
     )
     temperature: float = Field(2.0, ge=1, description="of by: temperature")
     weights: dict[str, float] = Field({}, description="of by: weights; task -> share")
-    step: Literal["all", "one"] = Field("all", description="every task in each step, or one task a step, drawn by share")
+    step: Literal["all", "one"] = Field(
+        "all", description="every task in each step, or one task a step, drawn by share"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -119,7 +126,9 @@ class Train(_Section):
     epochs: float | None = Field(None, gt=0, description="passes over all tasks' rows")
     steps: int | None = Field(None, ge=1, description="optimizer steps")
     minutes: float | None = Field(None, gt=0, description="time limit; alone, it also sets the schedule")
-    tokens_per_step: int | None = Field(None, ge=16, description="real input tokens of a step, all tasks together (4096)")
+    tokens_per_step: int | None = Field(
+        None, ge=16, description="real input tokens of a step, all tasks together (4096)"
+    )
     rows_per_step: int | None = Field(None, ge=1, description="rows of a step instead of tokens")
     micro_tokens: int | None = Field(None, ge=16, description="most tokens in one pass; a larger step is accumulated")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -279,7 +288,9 @@ def explain(error: ValidationError, model: type[BaseModel], where: str, prefix: 
         location = [str(p) for p in problem["loc"]]
         path = ".".join(([prefix] if prefix else []) + location)
         if problem["type"] == "extra_forbidden":
-            message = f'"{location[-1]}" is not a setting here{nearest(location[-1], _settings_at(model, location[:-1]))}'
+            message = (
+                f'"{location[-1]}" is not a setting here{nearest(location[-1], _settings_at(model, location[:-1]))}'
+            )
         elif problem["type"] == "missing":
             message = f'"{location[-1]}" is missing'
         else:
@@ -322,7 +333,7 @@ def _follow(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, Any]:
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f'--set {override}: write it as path=value, such as tasks.ner.weight=0.5')
+        raise RecipeError(f"--set {override}: write it as path=value, such as tasks.ner.weight=0.5")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:

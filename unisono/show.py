@@ -79,7 +79,9 @@ def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, values in scores.items():
-        whole = {metric: value for metric, value in values.items() if "/" not in metric}  # parts are in --json and the card
+        whole = {
+            metric: value for metric, value in values.items() if "/" not in metric
+        }  # parts are in --json and the card
         for at, (metric, value) in enumerate(whole.items()):
             table.add_row(name if at == 0 else "", metric, number(value))
         table.add_section()
@@ -239,7 +241,7 @@ def examined(checks: Sequence[Any], *, as_json: bool) -> None:
 
 def number(value: float) -> str:
     """A score or loss, with as many places as it needs."""
-    if isinstance(value, int) or float(value).is_integer() and abs(value) >= 10:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 10):
         return f"{int(value):,}"
     return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4f}"
 

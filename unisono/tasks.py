@@ -50,18 +50,38 @@ def builtin_kinds() -> tuple[Kind, ...]:
     text, pair = Role("text", required=True), Role("text", required=False)
     return (
         Kind(
-            "classify", Classify, {"text": text, "pair": pair}, {"label": Role("label")},
-            metrics.score_labels, ("accuracy", "micro_f1"),
+            "classify",
+            Classify,
+            {"text": text, "pair": pair},
+            {"label": Role("label")},
+            metrics.score_labels,
+            ("accuracy", "micro_f1"),
         ),
         Kind(
-            "regress", Regress, {"text": text, "pair": pair}, {"label": Role("number")},
-            metrics.score_numbers, ("spearman",),
+            "regress",
+            Regress,
+            {"text": text, "pair": pair},
+            {"label": Role("number")},
+            metrics.score_numbers,
+            ("spearman",),
         ),
         Kind(
-            "tag", Tag, {"tokens": Role("tokens", required=True)}, {"tags": Role("tags")},
-            metrics.score_tags, ("f1", "accuracy"), words=True,
+            "tag",
+            Tag,
+            {"tokens": Role("tokens", required=True)},
+            {"tags": Role("tags")},
+            metrics.score_tags,
+            ("f1", "accuracy"),
+            words=True,
         ),
-        Kind("translate", Translate, {"source": text}, {"target": Role("text", required=False)}, metrics.score_text, ("bleu",)),
+        Kind(
+            "translate",
+            Translate,
+            {"source": text},
+            {"target": Role("text", required=False)},
+            metrics.score_text,
+            ("bleu",),
+        ),
     )
 
 
@@ -125,7 +145,9 @@ class Task:
         rest = {key: value for key, value in config.items() if key not in ("kind", "options")}
         kind = kinds().get(config["kind"])
         if kind is None:
-            raise RecipeError(f'task "{name}": kind "{config["kind"]}" is not installed{nearest(config["kind"], kinds())}')
+            raise RecipeError(
+                f'task "{name}": kind "{config["kind"]}" is not installed{nearest(config["kind"], kinds())}'
+            )
         return cls(name, kind, kind.head.Options(**config["options"]), **rest)
 
 
@@ -160,15 +182,14 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
             at = "columns." if role in settings.columns else ""
             raise RecipeError(f'{where}: tasks.{name}.{at}{role}: {kind.name} has no "{role}"{nearest(role, roles)}')
     wanted = dict(settings.head)
-    if isinstance(columns.get("target"), dict) and "languages" in kind.head.Options.model_fields:
-        wanted.setdefault("languages", list(columns["target"]))
+    target = columns.get("target")
+    if isinstance(target, dict) and "languages" in kind.head.Options.model_fields:
+        wanted.setdefault("languages", list(target))
     try:
         options = kind.head.Options(**wanted)
     except ValidationError as error:
         raise RecipeError("\n".join(explain(error, kind.head.Options, where, f"tasks.{name}.head"))) from None
-    return Task(
-        name, kind, options, settings.max_length, settings.metric, settings.weight, columns
-    )
+    return Task(name, kind, options, settings.max_length, settings.metric, settings.weight, columns)
 
 
 def schema() -> dict[str, Any]:
@@ -177,9 +198,13 @@ def schema() -> dict[str, Any]:
     defs = out["$defs"]
     data = defs["Data"]
     trunk = out["properties"]["trunk"]
-    out["properties"]["trunk"] = {"anyOf": [{"type": "string"}, {"$ref": trunk["$ref"]}], "description": trunk["description"]}
+    out["properties"]["trunk"] = {
+        "anyOf": [{"type": "string"}, {"$ref": trunk["$ref"]}],
+        "description": trunk["description"],
+    }
     out["properties"]["mix"] = {
-        "anyOf": [{"$ref": "#/$defs/Mix"}, {"enum": data_mixes(defs)}], "description": "how tasks share a step"
+        "anyOf": [{"$ref": "#/$defs/Mix"}, {"enum": data_mixes(defs)}],
+        "description": "how tasks share a step",
     }
     task = defs["Task"]
     described = task["properties"]["data"].get("description", "")

@@ -164,7 +164,9 @@ def test_a_loss_that_is_not_finite_names_task_and_rows_and_is_skipped(tmp_path, 
 
 def test_too_many_of_them_stop_the_run_and_leave_the_good_checkpoint(tmp_path, monkeypatch):
     _poison(monkeypatch, set(range(4, 99)))
-    with pytest.raises(TrainingFailed, match=r'task "slots": the loss is not finite at step \d+, first in .* row \d+; 3 such steps'):
+    with pytest.raises(
+        TrainingFailed, match=r'task "slots": the loss is not finite at step \d+, first in .* row \d+; 3 such steps'
+    ):
         run(small(tmp_path, steps=20, max_bad_steps=2))
     path, broken = checkpoints.latest(tmp_path / "checkpoints")
     assert path is not None and path.name == "step-00000003" and not broken

@@ -1,4 +1,4 @@
-"""Sampler: every row once an epoch, shares held, the same rows again from a saved state, nothing lost between processes."""
+"""Sampler: every row once an epoch, shares held, a saved state goes on, nothing is lost between processes."""
 
 from __future__ import annotations
 

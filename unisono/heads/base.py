@@ -1,4 +1,4 @@
-"""Head: one task's decoder, from trunk states to a loss when training and to predictions after. The contract of the room."""
+"""Head: one task's decoder, from trunk states to a loss or to predictions. The contract of the room."""
 
 from __future__ import annotations
 
@@ -44,22 +44,26 @@ class Options(BaseModel):
     lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")
 
 
+_Options = Options  # inside Head, the name is the class attribute
+
+
 class Head(nn.Module, ABC):
     """One task's decoder.
 
-    A head is built in two moves: ``fit`` looks once at the training rows and returns what must be known before the first
-    step (label names, a vocabulary); ``__init__`` builds the module from that. ``fitted`` is plain JSON and is saved with the
-    model, so a head can be rebuilt without its data.
+    A head is built in two moves: ``fit`` looks once at the training rows and returns what must be known before the
+    first step (label names, a vocabulary); ``__init__`` builds the module from that. ``fitted`` is plain JSON and is
+    saved with the model, so a head can be rebuilt without its data.
 
-    Args of every constructor: ``width`` (the trunk's D), ``options`` (an instance of ``Options``), ``fitted`` (what ``fit`` gave).
+    Args of every constructor: ``width`` (the trunk's D), ``options`` (an instance of ``Options``), ``fitted`` (what
+    ``fit`` gave).
     """
 
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[_Options]] = Options
     labels_in: ClassVar[tuple[str, ...]] = ()  # roles that carry a label; a row without one is a partial label
     words: ClassVar[bool] = False  # the text input of this head is already split into words
     quick: ClassVar[Mapping[str, Any]] = {}  # options of predict for evaluations during training
 
-    options: Options
+    options: _Options
     fitted: dict[str, Any]
 
     @classmethod
@@ -73,8 +77,8 @@ class Head(nn.Module, ABC):
 
         Args:
             row: role -> value.
-            tokens: what the stem made of the row's input: ``ids`` (L,), for word inputs also ``words`` (the position of each
-                word's first token, -1 where the word was cut off).
+            tokens: what the stem made of the row's input: ``ids`` (L,), for word inputs also ``words`` (the position of
+                each word's first token, -1 where the word was cut off).
 
         Raises:
             UnfitRow: the label cannot be learned (unknown name, wrong count), with the reason.

@@ -47,5 +47,15 @@ def model_card(
             for metric, value in values.items():
                 mark = " (main)" if metric == model.tasks[name].main(values) else ""
                 lines.append(f"| {name} | {metric}{mark} | {value:.4f} |")
-    lines += ["", "## Settings", "", "The recipe, with every default written out:", "", "```yaml", recipe.to_yaml().rstrip(), "```", ""]
+    lines += [
+        "",
+        "## Settings",
+        "",
+        "The recipe, with every default written out:",
+        "",
+        "```yaml",
+        recipe.to_yaml().rstrip(),
+        "```",
+        "",
+    ]
     return "\n".join(lines)

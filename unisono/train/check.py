@@ -108,7 +108,11 @@ def _steps(recipe: Recipe, tokens: float, rows: float) -> int | None:
         return recipe.train.steps
     if recipe.train.epochs is None and recipe.train.minutes:
         return None
-    size = rows / recipe.train.rows_per_step if recipe.train.rows_per_step else tokens / (recipe.train.tokens_per_step or TOKENS_PER_STEP)
+    size = (
+        rows / recipe.train.rows_per_step
+        if recipe.train.rows_per_step
+        else tokens / (recipe.train.tokens_per_step or TOKENS_PER_STEP)
+    )
     return max(1, round((recipe.train.epochs or 1.0) * size))
 
 
@@ -120,7 +124,7 @@ def _peak_gigabytes() -> float:
 
 
 def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[str, Any]]]:
-    """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs over the limit."""
+    """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs cut off."""
     with tempfile.TemporaryDirectory(prefix="unisono-data-") as scratch:
         lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
         tables = read_tables(lenient, run=Path(scratch), where=where)
@@ -134,5 +138,9 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
     out = {}
     for split, rows in tables.rows[name].items():
         facts = data.summary(rows, examples[split])
-        out[split] = {**facts, "bad": tables.quarantine.reasons(name, split), "cut": int((examples[split].lengths >= limit).sum())}
+        out[split] = {
+            **facts,
+            "bad": tables.quarantine.reasons(name, split),
+            "cut": int((examples[split].lengths >= limit).sum()),
+        }
     return out

@@ -183,7 +183,9 @@ class Loop:
             if self.stop and number == signal.SIGINT:
                 raise KeyboardInterrupt
             self.stop = True
-            self.bus(Noted(self.step, "warning", f"{signal.Signals(number).name}: saving after this step, then leaving"))
+            self.bus(
+                Noted(self.step, "warning", f"{signal.Signals(number).name}: saving after this step, then leaving")
+            )
 
         try:
             before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -325,7 +327,7 @@ class Loop:
             first = f", first in {origins[0][0]} row {origins[0][1]}" if origins else ""
             raise TrainingFailed(
                 f"{who}{reason} at step {self.step}{first}; {self.bad_steps} such steps, train.max_bad_steps is "
-                f"{self.settings.max_bad_steps}. Lower train.trunk_lr or train.head_lr; the last checkpoint is untouched"
+                f"{self.settings.max_bad_steps}. Lower train.trunk_lr or train.head_lr; the last checkpoint is whole"
             )
 
     def measure(self, rows: Mapping[str, list[int]]) -> tuple[dict[str, float], dict[str, int]]:
@@ -339,7 +341,9 @@ class Loop:
     def _sum(self, values: Tensor) -> Tensor:
         if self.accelerator.num_processes == 1:
             return values
-        moved = values.to(self.accelerator.device, torch.float32 if self.accelerator.device.type == "mps" else values.dtype)
+        moved = values.to(
+            self.accelerator.device, torch.float32 if self.accelerator.device.type == "mps" else values.dtype
+        )
         summed: Tensor = self.accelerator.reduce(moved, reduction="sum")
         return summed.cpu()
 
@@ -428,7 +432,9 @@ class Loop:
         """Continues from the newest sound checkpoint of the run, if there is one."""
         path, broken = checkpoints.latest(self.run / "checkpoints")
         for skipped in broken:
-            self.bus(Noted(0, "warning", f"{skipped.path.name} is damaged ({skipped.problems[0]}); using the one before"))
+            self.bus(
+                Noted(0, "warning", f"{skipped.path.name} is damaged ({skipped.problems[0]}); using the one before")
+            )
         if path is None:
             return
         loaded = checkpoints.load(path)
@@ -454,7 +460,9 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
         raise RecipeError("train.device: cuda is not available here; write auto or cpu  (unisono doctor tells why)")
     if wanted == "mps" and not torch.backends.mps.is_available():
         raise RecipeError("train.device: mps is not available here; write auto or cpu")
-    if precision == "fp16" and (wanted == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())):
+    if precision == "fp16" and (
+        wanted == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    ):
         raise RecipeError("train.precision: fp16 needs a GPU; write bf16 or fp32")
     AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
     return Accelerator(cpu=wanted == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))

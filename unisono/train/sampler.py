@@ -14,8 +14,8 @@ from unisono.packed import passes
 class Sampler:
     """Endless seeded passes over the rows of every task.
 
-    A task's rows come in a new order each epoch, a pure function of (seed, task, epoch). What a step took too much or too
-    little of a share, the next steps make up for, so shares hold exactly in the long run.
+    A task's rows come in a new order each epoch, a pure function of (seed, task, epoch). What a step took too much or
+    too little of a share, the next steps make up for, so shares hold exactly in the long run.
 
     Args:
         costs: task -> cost of each row (its tokens; all ones where steps are counted in rows).

@@ -1,4 +1,4 @@
-"""One optimizer step's gradients: every task's rows forward and backward in turn, so that memory is that of one task."""
+"""One step's gradients: every task's rows forward and backward in turn, so that memory is that of one task."""
 
 from __future__ import annotations
 
