@@ -1,0 +1,144 @@
+"""What joining costs: one joint three-task step against three single-task steps, and the memory of 8 tasks against 1.
+
+    python benchmarks/joint_step.py [--rounds 7] [--tokens 4096]
+
+MiniLM trunk, the quickstart's three tasks. A joint step is one optimizer step of all tasks' rows; the single steps
+are three models, each with its own trunk and one head, stepped on the same rows. Arms take turns in one process;
+ratio of medians. Memory: peak of a step with 8 equal tasks (one share of the tokens each) against 1 task with that
+share, each measured in a process of its own, less the weights, gradients and optimizer state of the 7 more heads.
+Prints JSON lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROWS = {"path": "builtin:everyday", "limit": {"train": 2000, "validation": 10}}
+TASKS = {
+    "intent": {"kind": "classify", "data": ROWS, "columns": {"label": "intent"}},
+    "slots": {"kind": "tag", "data": ROWS},
+    "en-de": {
+        "kind": "translate",
+        "data": ROWS,
+        "source": "text",
+        "target": "german",
+        "head": {"layers": 2, "width": 192, "heads": 6, "vocabulary": 1500},
+    },
+}
+
+
+def loop(tasks: dict[str, Any], tokens: int, folder: Path) -> Any:
+    """A loop ready to step."""
+    from unisono.prepare import build_model, encode, read_tables
+    from unisono.recipe import build
+    from unisono.train.events import Bus
+    from unisono.train.loop import Loop, make_accelerator
+
+    train = {"steps": 1000, "tokens_per_step": tokens, "evaluate_every": 10000}
+    recipe = build({"trunk": "minilm", "tasks": tasks, "train": train, "run": str(folder), "max_bad_rows": 1.0})
+    tables = read_tables(recipe, run=folder)
+    model = build_model(recipe, tables)
+    examples = encode(recipe, tables, model, ("train",))
+    made = Loop(recipe, tables, examples, model, folder, Bus([]), make_accelerator(recipe))
+    made.model.train()
+    return made
+
+
+def step_ratio(tokens: int, rounds: int) -> None:
+    from unisono.memory import keep_pages
+
+    keep_pages()
+    with tempfile.TemporaryDirectory() as scratch:
+        joint = loop(TASKS, tokens, Path(scratch))
+        singles = {name: loop({name: task}, tokens, Path(scratch)) for name, task in TASKS.items()}
+        times: dict[str, list[float]] = {"joint": [], "single": []}
+        for number in range(rounds + 1):
+            drawn = joint.sampler.draw(joint.shares())
+
+            def joint_step(drawn: dict[str, list[int]] = drawn) -> None:
+                joint.step += 1
+                joint._forward_backward(drawn)
+                joint._update()
+
+            def single_steps(drawn: dict[str, list[int]] = drawn) -> None:
+                for name, rows in drawn.items():
+                    singles[name].step += 1
+                    singles[name]._forward_backward({name: rows})
+                    singles[name]._update()
+
+            arms = [("joint", joint_step), ("single", single_steps)]
+            for arm, act in arms if number % 2 else arms[::-1]:
+                begin = time.perf_counter()
+                act()
+                if number:
+                    times[arm].append(time.perf_counter() - begin)
+        middle = {arm: statistics.median(found) for arm, found in times.items()}
+        print(
+            json.dumps(
+                {
+                    "benchmark": "joint step / three single steps",
+                    "tokens": tokens,
+                    "joint_s": round(middle["joint"], 3),
+                    "single_s": round(middle["single"], 3),
+                    "ratio": round(middle["joint"] / middle["single"], 3),
+                    "target": "<= 1.03",
+                }
+            )
+        )
+
+
+def memory_of(count: int, tokens: int) -> dict[str, float]:
+    """Peak resident memory of steps with ``count`` equal tasks, in a process of its own."""
+    found = subprocess.run(
+        [sys.executable, __file__, "--memory-of", str(count), "--tokens", str(tokens)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def measure_memory(count: int, tokens: int) -> None:
+    tasks = {f"t{i}": TASKS["intent"] for i in range(count)}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = loop(tasks, tokens * count, Path(scratch))
+        for _ in range(3):
+            made._step()
+        heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        print(json.dumps({"peak_mb": peak, "heads_mb": heads}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        measure_memory(arguments.memory_of, arguments.tokens)
+    else:
+        step_ratio(arguments.tokens, arguments.rounds)
+        one, eight = memory_of(1, arguments.tokens), memory_of(8, arguments.tokens)
+        ratio = (eight["peak_mb"] - eight["heads_mb"] + one["heads_mb"]) / one["peak_mb"]
+        print(
+            json.dumps(
+                {
+                    "benchmark": "peak memory, 8 equal tasks / 1 task",
+                    "one_mb": round(one["peak_mb"]),
+                    "eight_mb": round(eight["peak_mb"]),
+                    "more_heads_mb": round(eight["heads_mb"] - one["heads_mb"], 1),
+                    "ratio": round(ratio, 3),
+                    "target": "<= 1.1",
+                }
+            )
+        )
