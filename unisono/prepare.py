@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
 
 from unisono import data
@@ -150,6 +152,15 @@ def _stem_key(stem: TextStem) -> str:
     return hashlib.sha256(f"{stem.max_length} {backend}".encode()).hexdigest()
 
 
-def sizes(examples: Mapping[str, Mapping[str, Examples]], split: str = "train") -> dict[str, int]:
-    """Task -> real tokens of a split."""
-    return {name: int(parts[split].lengths.sum()) for name, parts in examples.items() if split in parts}
+def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:
+    """(n,) the numbers of the examples that carry a label of any kind; the others have nothing to teach this task."""
+    known = np.zeros(len(rows), dtype=bool)
+    at = 0
+    for batch in rows.record_batches():
+        for role in task.kind.labels:
+            column = batch.column(role)
+            fields = column.flatten() if pa.types.is_struct(column.type) else [column]  # one text a language
+            for field in fields:
+                known[at : at + len(batch)] |= field.is_valid().to_numpy(zero_copy_only=False)
+        at += len(batch)
+    return np.flatnonzero(known[examples.source])

@@ -40,10 +40,13 @@ def losses(heard: Heard) -> list[dict[str, float]]:
     return [e.losses for e in heard.of(Stepped)]
 
 
+@pytest.mark.slow
 def test_every_task_learns(tmp_path):
-    heard = run(small(tmp_path, steps=60, evaluate_every=60, head_lr=1e-2, trunk_lr=5e-3))
+    settings = {"steps": 150, "tokens_per_step": 600, "head_lr": 1e-2, "trunk_lr": 2e-3}
+    heard = run(small(tmp_path, evaluate_every=150, **settings))
     first, last = losses(heard)[0], losses(heard)[-1]
-    assert all(last[task] < 0.8 * first[task] for task in TASKS)
+    assert last["intent"] < 0.95 * first["intent"]  # 21 intents in 60 rows
+    assert last["slots"] < 0.5 * first["slots"] and last["en-de"] < 0.7 * first["en-de"]
 
 
 def test_small_passes_give_the_same_steps_as_large_ones(tmp_path):
@@ -202,6 +205,15 @@ def test_the_best_checkpoint_is_kept_and_its_model_saved(tmp_path):
     wanted = checkpoints.load(tmp_path / "checkpoints" / f"step-{best:08d}").tensors["model"]
     assert all(torch.equal(t, wanted[name]) for name, t in model.state_dict().items())
     assert "## Scores on the validation split" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_rows_without_a_label_are_told_and_never_drawn(tmp_path):
+    lines = [{"text": f"word number {i}", "label": ("ab"[i % 2] if i < 8 else None)} for i in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    task = {"kind": "classify", "data": {"path": str(tmp_path / "rows.jsonl"), "ratio": {"validation": 0}}}
+    heard = run(small(tmp_path / "run", {"t": task}, tokens_per_step=None, rows_per_step=8, steps=3))
+    assert any('task "t": 12 of 20 training rows have no label' in e.text for e in heard.of(Noted))
+    assert all(e.units == {"t": 8} for e in heard.of(Stepped))
 
 
 def test_a_task_of_weight_zero_leaves_the_trunk_alone(tmp_path):

@@ -52,6 +52,12 @@ def test_orders_differ_by_epoch_and_seed_and_repeat_with_the_seed():
     assert not np.array_equal(drawing._order("a"), (drawing.epoch.update(a=1), drawing._order("a"))[1])
 
 
+def test_only_the_given_rows_are_drawn():
+    drawing = Sampler(COSTS, budget=60, seed=5, rows={"a": np.array([3, 8]), "b": np.arange(10)})
+    seen = {row for _ in range(9) for row in drawing.draw({"a": 1.0})["a"]}
+    assert seen == {3, 8}
+
+
 @given(st.integers(0, 50))
 def test_a_saved_state_goes_on_with_the_same_rows(steps):
     share = {"a": 0.6, "b": 0.4}

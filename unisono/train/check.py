@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from unisono import data
-from unisono.prepare import Tables, build_model, encode, read_tables, sizes
+from unisono.prepare import Tables, build_model, encode, read_tables
 from unisono.recipe import Recipe
 from unisono.train.events import Bus
 from unisono.train.loop import TOKENS_PER_STEP, Loop, make_accelerator
@@ -94,7 +94,7 @@ def _try(loop: Loop) -> tuple[dict[str, float], float]:
     rows = {name: list(range(len(parts["train"]))) for name, parts in loop.examples.items()}
     totals, units = loop.measure(rows)
     budget = loop.settings.tokens_per_step or TOKENS_PER_STEP
-    known = sizes(loop.examples)
+    known = {n: int(cost.sum()) for n, cost in loop.costs.items()}
     many = {n: r * max(1, round(budget / len(rows) / max(known[n], 1))) for n, r in rows.items()}
     begin = time.perf_counter()
     loop.measure(many)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -21,7 +22,7 @@ from unisono import mix
 from unisono.data import Examples
 from unisono.evaluate import evaluate, main_scores
 from unisono.model import MultiTaskModel
-from unisono.prepare import Tables, sizes
+from unisono.prepare import Tables, labelled
 from unisono.recipe import Recipe, RecipeError
 from unisono.train import checkpoints
 from unisono.train.card import model_card
@@ -68,12 +69,13 @@ class Loop:
         self.settings = recipe.train
         self.model = model.to(accelerator.device)
         self.weights = {name: task.weight for name, task in tables.tasks.items()}
-        self.sizes = _by_share(recipe, sizes(examples) if not self.settings.rows_per_step else _rows(examples))
         self.costs = {name: parts["train"].lengths for name, parts in examples.items()}
+        self.drawn = {n: labelled(t, tables.rows[n]["train"], examples[n]["train"]) for n, t in tables.tasks.items()}
         by_rows = self.settings.rows_per_step
         budget = float(by_rows or self.settings.tokens_per_step or TOKENS_PER_STEP)
-        units = {name: torch.ones(len(c)).numpy() for name, c in self.costs.items()} if by_rows else self.costs
-        self.sampler = Sampler(units, budget=budget, seed=recipe.seed)
+        units = {name: np.ones(len(c), np.int32) for name, c in self.costs.items()} if by_rows else self.costs
+        self.sizes = {n: float(units[n][rows].sum()) * recipe.tasks[n].repeat for n, rows in self.drawn.items()}
+        self.sampler = Sampler(units, budget=budget, seed=recipe.seed, rows=self.drawn)
         self.steps = self._planned_steps(budget)
         longest = max(int(c.max()) for c in self.costs.values())
         self.micro_tokens = max(self.settings.micro_tokens or 16_384, longest)
@@ -149,6 +151,12 @@ class Loop:
                 resumed_from=self.step or None,
             )
         )
+        for name, rows in self.drawn.items():
+            free = len(self.costs[name]) - len(rows)
+            if free:
+                of = f"{free:,} of {len(self.costs[name]):,}"
+                note = f'task "{name}": {of} training rows have no label and are not drawn'
+                self.bus(Noted(self.step, "info", note))
         saved = self.step
         with self._signals():
             self.model.train()
@@ -466,15 +474,6 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
         raise RecipeError("train.precision: fp16 needs a GPU; write bf16 or fp32")
     AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
     return Accelerator(cpu=wanted == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
-
-
-def _by_share(recipe: Recipe, found: Mapping[str, int]) -> dict[str, float]:
-    """Sizes as the mix sees them: a task with ``repeat: 2`` counts twice."""
-    return {name: size * recipe.tasks[name].repeat for name, size in found.items()}
-
-
-def _rows(examples: Mapping[str, Mapping[str, Examples]]) -> dict[str, int]:
-    return {name: len(parts["train"]) for name, parts in examples.items()}
 
 
 __all__ = ["Loop", "TrainingFailed", "make_accelerator"]

@@ -21,10 +21,19 @@ class Sampler:
         costs: task -> cost of each row (its tokens; all ones where steps are counted in rows).
         budget: cost of a step, all tasks together.
         seed: the seed of the run.
+        rows: task -> the rows to draw from; default: all.
     """
 
-    def __init__(self, costs: Mapping[str, np.ndarray], *, budget: float, seed: int) -> None:
+    def __init__(
+        self,
+        costs: Mapping[str, np.ndarray],
+        *,
+        budget: float,
+        seed: int,
+        rows: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self.costs, self.budget, self.seed = dict(costs), budget, seed
+        self.rows = {task: np.arange(len(cost)) if rows is None else rows[task] for task, cost in costs.items()}
         self.epoch = dict.fromkeys(costs, 0)
         self.cursor = dict.fromkeys(costs, 0)
         self.credit = dict.fromkeys(costs, 0.0)
@@ -47,7 +56,7 @@ class Sampler:
         return rows
 
     def _peek(self, task: str) -> int:
-        if self.cursor[task] >= len(self.costs[task]):
+        if self.cursor[task] >= len(self.rows[task]):
             self.epoch[task] += 1
             self.cursor[task] = 0
         return int(self._order(task)[self.cursor[task]])
@@ -56,7 +65,7 @@ class Sampler:
         epoch, order = self._orders.get(task, (-1, np.empty(0, np.int64)))
         if epoch != self.epoch[task]:
             generator = np.random.default_rng([self.seed, zlib.crc32(task.encode()), self.epoch[task]])
-            order = generator.permutation(len(self.costs[task]))
+            order = self.rows[task][generator.permutation(len(self.rows[task]))]
             self._orders[task] = (self.epoch[task], order)
         return order
 
