@@ -1,4 +1,4 @@
-"""Every recipe of the project: it is valid, it says how to run it and what to expect, and the quickstart keeps its word."""
+"""Every recipe of the project is valid, says how to run it and what to expect; the quickstart keeps its word."""
 
 from __future__ import annotations
 
