@@ -162,8 +162,7 @@ class Translate(Head):
             targets: not looked at.
             beams: breadth of the search; default: that of the options.
             language: one of the target languages; default with several: all of them, the first as ``text``.
-            max_new: the most tokens to produce, end included; default: twice the source's length and 16 more, within
-                ``max_length`` of the options.
+            max_new: the most tokens to produce, end included; default: ``max_length`` of the options.
             min_new: the fewest.
 
         Returns:
@@ -192,6 +191,7 @@ class Translate(Head):
             "begin": self.pieces.begin(language),
             "end": END,
             "barred": self.pieces.specials,
+            "max_new": min(max_new or longest, longest),
             "min_new": min_new,
         }
         lengths = states.layout.lengths
@@ -200,15 +200,13 @@ class Translate(Head):
         at_once = max(1, _ROWS // beams)
         for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
             group = Packed.join([parts[b] for b in part])
-            most = {b: min(max_new or 2 * lengths[b] + 16, longest) for b in part}
-            common["max_new"] = max(most.values())
             if beams == 1:
                 found = greedy(self.decoder, group, **common)
             else:
                 penalty = self.options.length_penalty
                 found = beam(self.decoder, group, beams=beams, length_penalty=penalty, **common)
             for b, ids in zip(part, found, strict=True):
-                texts[b] = self.pieces.decode(ids[: most[b]])
+                texts[b] = self.pieces.decode(ids)
         return texts
 
 
