@@ -52,7 +52,8 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     """
     if not training or p <= 0.0:
         return x
-    if x.device.type != "cpu" or p >= 1.0 or not x.is_floating_point():
+    compiling = torch.compiler.is_compiling()  # a compiler fuses PyTorch's own
+    if x.device.type != "cpu" or p >= 1.0 or not x.is_floating_point() or compiling:
         return nn.functional.dropout(x, p, training)
     return _apply(x, p)
 

@@ -88,7 +88,9 @@ def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
     wanted = recipe.trunk
     if wanted.pretrained:
         try:
-            trunk, embedding, tokenizer = load_encoder(wanted.pretrained, dropout=wanted.dropout)
+            trunk, embedding, tokenizer = load_encoder(
+                wanted.pretrained, dropout=wanted.dropout, revision=wanted.revision
+            )
         except OSError as error:  # Transformers' errors run over many lines; the first says what is wrong
             raise RecipeError(f"trunk: {str(error).strip().splitlines()[0]}") from None
     else:

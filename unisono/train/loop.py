@@ -68,6 +68,8 @@ class Loop:
         self.accelerator = accelerator
         self.settings = recipe.train
         self.model = model.to(accelerator.device)
+        if self.settings.compile:
+            model.trunk.compile_encoder()
         self.weights = {name: task.weight for name, task in tables.tasks.items()}
         self.costs = {name: parts["train"].lengths for name, parts in examples.items()}
         self.drawn = {n: labelled(t, tables.rows[n]["train"], examples[n]["train"]) for n, t in tables.tasks.items()}

@@ -121,5 +121,5 @@ def _no_mask(*_: Any, **__: Any) -> None:
     """A pack has no padding to mask; sequences are kept apart by the layout."""
 
 
-AttentionInterface.register(NAME, packed_attention)
+AttentionInterface.register(NAME, torch.compiler.disable(packed_attention))
 AttentionMaskInterface.register(NAME, _no_mask)

