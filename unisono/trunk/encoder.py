@@ -181,7 +181,7 @@ class Trunk(nn.Module):
     def compile_encoder(self, multiple: int = 256) -> None:
         """Compiles the encoder with ``torch.compile``, for packs rounded up to multiples of ``multiple`` tokens.
 
-        A sequence of zeros fills a pack up, so that few shapes are met; attention, whose shapes are many, stays as it is.
+        A sequence of zeros fills a pack up, so that few shapes are met; attention, of many shapes, stays as it is.
         If the compiler fails, a warning says why and the encoder runs on as before. Padded families are left alone.
         """
         if not self.packs:
