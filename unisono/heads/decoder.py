@@ -85,7 +85,7 @@ class Decoder(nn.Module):
         answers = _Grid(states.layout, ids.device)
         memory = answers.spread(self.source(states.values))
         memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)  # (B, L, layers, 2, H, K)
-        x = self._embed(ids, self.places[targets.positions(ids.device)])
+        x = self.drop(self._embed(ids, self.places[targets.positions(ids.device)]))
         for layer, pair in zip(self.layers, memory.unbind(2), strict=True):
             x = layer(x, own, asks, pair, answers.mask)
         hidden: Tensor = self.norm(x)
@@ -116,8 +116,7 @@ class Decoder(nn.Module):
         return hidden
 
     def _embed(self, ids: Tensor, places: Tensor) -> Tensor:
-        out: Tensor = self.drop(F.embedding(ids, self.vectors) * math.sqrt(self.width) + places)
-        return out
+        return F.embedding(ids, self.vectors) * math.sqrt(self.width) + places
 
 
 class _Layer(nn.Module):
