@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedMode
 from unisono.dropout import Dropout
 from unisono.packed import Layout, Packed
 from unisono.trunk.attention import NAME
+from unisono.trunk.first import offer_first
 from unisono.trunk.quiet import quiet
 
 log = logging.getLogger("unisono")
@@ -55,6 +56,7 @@ class Trunk(nn.Module):
         self._multiple = 1  # of the tokens in a pack, when compiled
         self._compiled: Callable[..., Any] | None = None
         self.packs = self._try_packing()
+        self._offers_first = self.packs and offer_first(encoder)
 
     @classmethod
     def pretrained(
@@ -191,7 +193,9 @@ class Trunk(nn.Module):
         self._compiled, self._multiple = torch.compile(self.encoder.forward, dynamic=False), multiple
 
     @overload
-    def forward(self, packed: Packed, types: Tensor | None = None, *, layers: Literal[False] = False) -> Packed: ...
+    def forward(
+        self, packed: Packed, types: Tensor | None = None, *, layers: Literal[False] = False, first: bool = False
+    ) -> Packed: ...
 
     @overload
     def forward(
@@ -199,7 +203,7 @@ class Trunk(nn.Module):
     ) -> tuple[Packed, list[Packed]]: ...
 
     def forward(
-        self, packed: Packed, types: Tensor | None = None, *, layers: bool = False
+        self, packed: Packed, types: Tensor | None = None, *, layers: bool = False, first: bool = False
     ) -> Packed | tuple[Packed, list[Packed]]:
         """States of every token.
 
@@ -207,9 +211,10 @@ class Trunk(nn.Module):
             packed: (N, D_in) word vectors, or vectors of any other stem.
             types: (N,) token types of pairs; None: all 0. Families without types ignore them.
             layers: also return the states below the first layer and after each.
+            first: only the state of each sequence's first token is wanted; BERT's family then saves most of a layer.
 
         Returns:
-            (N, D); with ``layers`` also a list of L + 1 packs (N, D).
+            (N, D), or with ``first`` (B, D), sequences of length 1; with ``layers`` also a list of L + 1 packs (N, D).
 
         Raises:
             ValueError: a sequence is longer than the trunk's position table.
@@ -219,11 +224,14 @@ class Trunk(nn.Module):
                 f"a sequence has {packed.layout.longest} tokens, but this {self.family} trunk knows {self.positions} "
                 f"positions: set the stem's max_length to {self.positions} or less"
             )
-        run = self._packed if self.packs else self._padded
-        out = run(packed, types if self._takes_types else None, layers)
-        return (out[-1], out[:-1]) if layers else out[-1]
+        types = types if self._takes_types else None
+        if first and self._offers_first and not layers:
+            return self._packed(packed, types, False, first=True)[0]
+        out = self._packed(packed, types, layers) if self.packs else self._padded(packed, types, layers)
+        last = Packed(out[-1].first(), Layout([1] * packed.layout.count)) if first else out[-1]
+        return (last, out[:-1]) if layers else last
 
-    def _packed(self, packed: Packed, types: Tensor | None, layers: bool) -> list[Packed]:
+    def _packed(self, packed: Packed, types: Tensor | None, layers: bool, first: bool = False) -> list[Packed]:
         layout, values = packed.layout, packed.values
         total, fill = layout.total, -layout.total % self._multiple
         if fill:
@@ -236,8 +244,12 @@ class Trunk(nn.Module):
             extra["token_type_ids"] = types.long()[None]
         if self._takes_positions:
             extra["position_ids"] = (layout.positions(packed.device) + self._first_position)[None]
+        if first:
+            extra["first"], total = True, packed.layout.count
         got = self._encode(inputs_embeds=values[None], layout=layout, output_hidden_states=layers, **extra)
-        return [packed.like(x[0, :total]) for x in (*(got.hidden_states if layers else ()), got.last_hidden_state)]
+        out = Layout([1] * total) if first else packed.layout
+        states = (x.squeeze(0) for x in (*(got.hidden_states if layers else ()), got.last_hidden_state))
+        return [Packed(x[:total] if fill else x, out) for x in states]
 
     def _encode(self, **inputs: Any) -> Any:
         if self._compiled is not None:
