@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from unisono.dropout import Dropout, dropout, keep_mask
+from unisono.dropout import Dropout, draw, dropout, kept
 
 N = 400_000
 
@@ -26,13 +26,13 @@ def test_mean_and_variance_are_those_of_dropout(p):
 
 def test_places_and_draws_are_independent():
     torch.manual_seed(0)
-    mask = keep_mask((N,), 0.3).double() - 0.7
+    mask = kept(draw((N,)), 0.3).double() - 0.7
     bound = 5 * 0.21 / N**0.5
     for lag in (1, 2, 3, 4, 5, 8, 64):  # four elements share one 64-bit draw
         assert abs((mask[lag:] * mask[:-lag]).mean().item()) < bound, lag
-    again = keep_mask((N,), 0.3).double() - 0.7
+    again = kept(draw((N,)), 0.3).double() - 0.7
     assert abs((mask * again).mean().item()) < bound
-    by_place = keep_mask((N // 4, 4), 0.3).double().mean(0)
+    by_place = kept(draw((N // 4, 4)), 0.3).double().mean(0)
     assert ((by_place - 0.7).abs() < 5 * (0.21 / (N // 4)) ** 0.5).all()
 
 

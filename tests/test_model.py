@@ -125,6 +125,16 @@ def test_the_pack_gives_the_loss_of_its_rows_alone(model):
     assert_close(together.total, sum(a.total for a in alone), rtol=1e-5, atol=1e-5)
 
 
+def test_a_head_that_looks_at_first_tokens_alone_loses_nothing(model):
+    assert model.head("intent").first_only and not model.head("slots").first_only
+    examples = model.encode("intent", [{"text": s} for s in SENTENCES])
+    batch = model.collate("intent", examples)
+    with torch.no_grad():
+        whole, first = model.states(batch.ids), model.states(batch.ids, first=True)
+    assert first.layout.lengths == (1, 1, 1)
+    assert_close(first.values, whole.first(), rtol=1e-4, atol=1e-5)
+
+
 def test_unlabelled_rows_change_no_gradient(model):
     labelled = model.encode("intent", [{"text": SENTENCES[0], "label": model.head("intent").fitted["labels"][0]}])
     free = model.encode("intent", [{"text": s} for s in SENTENCES[1:]])

@@ -6,6 +6,7 @@ one 64-bit draw decides four elements, which is 4 to 5 times faster; the probabi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,35 +15,38 @@ from torch import Tensor, nn
 _LEVELS = 1 << 16
 
 
-def keep_mask(shape: torch.Size | tuple[int, ...], p: float) -> Tensor:
-    """A bool mask on the CPU, true with probability 1 - p in each place independently. Uses the global generator."""
-    count = 1
-    for n in shape:
-        count *= n
+def draw(shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """16 random bits per place, as int16 on the CPU, from the global generator."""
+    count = math.prod(shape)
     bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # None: the whole range of int64
+    return bits.view(torch.int16)[:count].view(shape)
+
+
+def kept(bits: Tensor, p: float, dtype: torch.dtype = torch.bool) -> Tensor:
+    """1 where a place is kept, which has the probability 1 - p, and 0 where it is dropped."""
     level = min(round(p * _LEVELS), _LEVELS - 1) - _LEVELS // 2  # as int16
-    return bits.view(torch.int16)[:count].view(shape) >= level
+    return torch.ge(bits, level, out=torch.empty(bits.shape, dtype=dtype))
 
 
-def masked_scale(x: Tensor, keep: Tensor, scale: float) -> Tensor:
-    """x * keep * scale in one pass over x. Infinite or NaN values of x in dropped places stay NaN, as in PyTorch."""
-    return torch.addcmul(x.new_zeros(()), x, keep.to(x.dtype), value=scale)
+def thinned(x: Tensor, bits: Tensor, p: float) -> Tensor:
+    """x with its dropped places set to 0 and the others scaled by 1/(1-p)."""
+    return torch.addcmul(x.new_zeros(()), x, kept(bits, p, x.dtype), value=1 / (1 - p))
 
 
 class _Dropout(torch.autograd.Function):
-    """The mask is kept as one byte per element for the backward pass."""
+    """The random bits are kept for the backward pass: two bytes per element."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
-        keep = keep_mask(x.shape, p)
-        ctx.save_for_backward(keep)
-        ctx.scale = 1 / (1 - p)
-        return masked_scale(x, keep, ctx.scale)
+        bits = draw(x.shape)
+        ctx.save_for_backward(bits)
+        ctx.p = p
+        return thinned(x, bits, p)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (keep,) = ctx.saved_tensors
-        return masked_scale(grads[0], keep, ctx.scale), None
+        (bits,) = ctx.saved_tensors
+        return thinned(grads[0], bits, ctx.p), None
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:

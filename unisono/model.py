@@ -127,15 +127,16 @@ class MultiTaskModel(nn.Module):
 
     # -- the forward path ------------------------------------------------------------------------------------------
 
-    def states(self, ids: Packed, types: Tensor | None = None) -> Packed:
-        """Token ids (N,) -> the trunk's states (N, D)."""
-        out = self.trunk(self.text.embed(ids), types)
+    def states(self, ids: Packed, types: Tensor | None = None, *, first: bool = False) -> Packed:
+        """Token ids (N,) -> the trunk's states (N, D), or with ``first`` those of first tokens alone (B, D)."""
+        out = self.trunk(self.text.embed(ids), types, first=first)
         assert isinstance(out, Packed)
         return out
 
     def forward(self, batch: Batch) -> Loss:
         """A batch on the model's device -> the sum of its losses and the number of labelled units."""
-        return self.head(batch.task).loss(self.states(batch.ids, batch.types), batch.targets)
+        head = self.head(batch.task)
+        return head.loss(self.states(batch.ids, batch.types, first=head.first_only), batch.targets)
 
     # -- predictions -----------------------------------------------------------------------------------------------
 
@@ -173,9 +174,9 @@ class MultiTaskModel(nn.Module):
         training = self.training
         self.eval()
         try:
-            batch = self.collate(task, examples).to(self.device)
-            states = self.states(batch.ids, batch.types)
-            return batch.restore(self.head(task).predict(states, batch.targets, **options))
+            batch, head = self.collate(task, examples).to(self.device), self.head(task)
+            states = self.states(batch.ids, batch.types, first=head.first_only)
+            return batch.restore(head.predict(states, batch.targets, **options))
         finally:
             self.train(training)
 

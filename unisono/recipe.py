@@ -143,7 +143,9 @@ class Train(_Section):
     ema: float | None = Field(None, gt=0, lt=1, description="decay of averaged weights; they are evaluated and kept")
     evaluate_every: int | None = Field(None, ge=1, description="steps between evaluations; default: five in a run")
     evaluate_rows: int | None = Field(None, ge=1, description="rows of each task in evaluations during training")
-    save_every: int | None = Field(None, ge=1, description="steps between checkpoints; default: at each evaluation")
+    save_every: int | None = Field(
+        None, ge=1, description="steps between checkpoints; default: each evaluation and every ten minutes"
+    )
     keep: int = Field(2, ge=1, description="checkpoints kept, beside the best")
     max_bad_steps: int = Field(5, ge=0, description="steps with a loss that is not finite before the run stops")
     compile: bool = Field(False, description="torch.compile the trunk, on packs rounded to few shapes")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from unisono.dropout import keep_mask
+from unisono.dropout import draw, kept
 from unisono.packed import Layout
 from unisono.trunk import attention as module_under_test
 from unisono.trunk.attention import packed_attention
@@ -80,7 +80,7 @@ def test_dropout_hits_the_weights_that_the_seed_chooses():
     torch.manual_seed(3)
     got, _ = packed_attention(layer, q, k, v, layout=layout, dropout=p)
     torch.manual_seed(3)
-    keep = keep_mask((3 * HEADS * 25,), p).view(3, HEADS, 5, 5)  # one block: all lengths are equal
+    keep = kept(draw((3 * HEADS * 25,)), p).view(3, HEADS, 5, 5)  # one block: all lengths are equal
     a, b, c = (x[0].transpose(0, 1).reshape(3, 5, HEADS, WIDTH).transpose(1, 2) for x in (q, k, v))
     weights = (a @ b.transpose(2, 3) / WIDTH**0.5).softmax(-1) * keep / (1 - p)
     expected = (weights @ c).transpose(1, 2).reshape(1, 15, HEADS, WIDTH)

@@ -63,6 +63,7 @@ class Head(nn.Module, ABC):
     words: ClassVar[bool] = False  # the text input of this head is already split into words
     quick: ClassVar[Mapping[str, Any]] = {}  # options of predict for evaluations during training
 
+    first_only: bool = False  # of a sequence, only its first token's state is looked at; the trunk can save work then
     options: _Options
     fitted: dict[str, Any]
 

@@ -63,6 +63,7 @@ class Classify(Head):
     def __init__(self, width: int, options: ClassifyOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
+        self.first_only = options.pool == "first"
         self.labels: tuple[str, ...] = tuple(fitted["labels"])
         self._number = {name: i for i, name in enumerate(self.labels)}
         self.readout = Readout(

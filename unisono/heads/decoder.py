@@ -83,7 +83,7 @@ class Decoder(nn.Module):
             tokens[b] += length
         own, asks = _Grid(targets, ids.device), _Grid(Layout(tokens.values()), ids.device)
         answers = _Grid(states.layout, ids.device)
-        memory = answers.spread(self.source(states.values))
+        memory = answers.spread(self.source(states.values.to(self.vectors.dtype)))
         memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)  # (B, L, layers, 2, H, K)
         x = self.drop(self._embed(ids, self.places[targets.positions(ids.device)]))
         for layer, pair in zip(self.layers, memory.unbind(2), strict=True):

@@ -48,6 +48,7 @@ class Regress(Head):
     def __init__(self, width: int, options: RegressOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
+        self.first_only = options.pool == "first"
         self.mean, self.deviation = float(fitted["mean"]), float(fitted["deviation"])
         self.readout = Readout(width, 1, layers=options.layers, hidden=options.hidden, dropout=options.dropout)
 

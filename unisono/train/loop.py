@@ -33,6 +33,7 @@ from unisono.train.sampler import Sampler, cut, deal
 from unisono.train.step import Pass, gradients, out_of_memory
 
 TOKENS_PER_STEP = 4096
+SAVE_SECONDS = 600  # without save_every: no more than so much training is lost by a crash
 Scores = dict[str, dict[str, float]]
 
 
@@ -159,18 +160,21 @@ class Loop:
                 of = f"{free:,} of {len(self.costs[name]):,}"
                 note = f'task "{name}": {of} training rows have no label and are not drawn'
                 self.bus(Noted(self.step, "info", note))
-        saved = self.step
+        saved, saved_at = self.step, self.elapsed
         with self._signals():
             self.model.train()
             while self.progress() < 1.0 and not self.stop:
                 self._step()
                 ended = self.progress() >= 1.0
-                if ended or self._due(self.settings.evaluate_every, 100):
+                evaluated = ended or self._due(self.settings.evaluate_every, 100)
+                if evaluated:
                     self._evaluate()
-                    if self.settings.save_every is None:
-                        saved = self._save()
-                if self.settings.save_every and (ended or self.step % self.settings.save_every == 0):
-                    saved = self._save()
+                if self.settings.save_every:
+                    save = ended or self.step % self.settings.save_every == 0
+                else:
+                    save = evaluated or self.elapsed - saved_at > SAVE_SECONDS
+                if save:
+                    saved, saved_at = self._save(), self.elapsed
             if self.stop and saved != self.step:
                 self._save()
         if not self.stop and self.best["step"] is None and main:

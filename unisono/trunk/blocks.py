@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unisono.dropout import keep_mask
+from unisono.dropout import draw, thinned
 from unisono.packed import Layout
 
 Bias = Callable[[int], Tensor | None]
@@ -113,7 +113,7 @@ def blocks(
 
 
 class _Blocks(torch.autograd.Function):
-    """The weights are kept for the backward pass, and one byte each for what was dropped."""
+    """The weights are kept for the backward pass, and two bytes of random bits for each."""
 
     @staticmethod
     def forward(
@@ -122,7 +122,7 @@ class _Blocks(torch.autograd.Function):
         q, k, v = (x.reshape(-1, x.shape[-1]).index_select(0, where.gather) for x in (query, key, value))  # (M, K)
         out = torch.empty_like(v)
         weights = q.new_empty(where.scores)
-        keep = keep_mask((where.scores,), p) if p > 0 else None
+        bits = draw((where.scores,)) if p > 0 else None
         for block, first, rows, at, scores in _pieces(where.blocks):
             a, b, c, o = (x[at].view(rows, block.length, -1) for x in (q, k, v, out))
             w = weights[scores].view(rows, block.length, block.length)
@@ -132,14 +132,14 @@ class _Blocks(torch.autograd.Function):
             else:
                 torch.baddbmm(added.to(w.dtype), a, b.transpose(1, 2), alpha=scale, out=w)
             torch._softmax(w, -1, False, out=w)
-            torch.bmm(w if keep is None else _dropped(w, keep[scores], p), c, out=o)
-        ctx.save_for_backward(q, k, v, weights, keep)
+            torch.bmm(w if bits is None else thinned(w, bits[scores].view(w.shape), p), c, out=o)
+        ctx.save_for_backward(q, k, v, weights, bits)
         ctx.where, ctx.p, ctx.scale, ctx.shape = where, p, scale, query.shape
         return out.index_select(0, where.scatter).view(value.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, weights, keep = ctx.saved_tensors
+        q, k, v, weights, bits = ctx.saved_tensors
         where, p, scale = ctx.where, ctx.p, ctx.scale
         g = grads[0].reshape(-1, v.shape[-1]).index_select(0, where.gather)
         if where.padding is not None:
@@ -149,17 +149,14 @@ class _Blocks(torch.autograd.Function):
             a, b, c, up, da, db, dc = (x[at].view(rows, block.length, -1) for x in (q, k, v, g, dq, dk, dv))
             w = weights[scores].view(rows, block.length, block.length)
             dw = torch.bmm(up, c.transpose(1, 2))
-            if keep is None:
+            if bits is None:
                 torch.bmm(w.transpose(1, 2), up, out=dc)
             else:
-                torch.bmm(_dropped(w, keep[scores], p).transpose(1, 2), up, out=dc)
-                dw = _dropped(dw, keep[scores], p)
+                drawn = bits[scores].view(w.shape)
+                torch.bmm(thinned(w, drawn, p).transpose(1, 2), up, out=dc)
+                dw = thinned(dw, drawn, p)
             ds = torch._softmax_backward_data(dw, w, -1, w.dtype)
             torch.baddbmm(da, ds, b, beta=0, alpha=scale, out=da)
             torch.baddbmm(db, ds.transpose(1, 2), a, beta=0, alpha=scale, out=db)
         back = (x.index_select(0, where.scatter).view(ctx.shape) for x in (dq, dk, dv))
         return (*back, None, None, None, None)
-
-
-def _dropped(w: Tensor, keep: Tensor, p: float) -> Tensor:
-    return torch.addcmul(w.new_zeros(()), w, keep.view(w.shape).to(w.dtype), value=1 / (1 - p))
