@@ -41,7 +41,8 @@ def loop(tasks: dict[str, Any], tokens: int, folder: Path) -> Any:
     from unisono.prepare import build_model, encode, read_tables
     from unisono.recipe import build
     from unisono.train.events import Bus
-    from unisono.train.loop import Loop, make_accelerator
+    from unisono.train.loop import Loop
+    from unisono.train.processes import make_accelerator
 
     train = {"steps": 1000, "tokens_per_step": tokens, "evaluate_every": 10000}
     recipe = build({"trunk": "minilm", "tasks": tasks, "train": train, "run": str(folder), "max_bad_rows": 1.0})

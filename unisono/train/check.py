@@ -16,7 +16,8 @@ from unisono import data
 from unisono.prepare import Tables, build_model, encode, read_tables
 from unisono.recipe import Recipe
 from unisono.train.events import Bus
-from unisono.train.loop import TOKENS_PER_STEP, Loop, make_accelerator
+from unisono.train.loop import TOKENS_PER_STEP, Loop
+from unisono.train.processes import make_accelerator
 
 ROWS = 10  # of each task
 

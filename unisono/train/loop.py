@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor
 
@@ -23,12 +22,13 @@ from unisono.data import Examples
 from unisono.evaluate import evaluate, main_scores
 from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, labelled
-from unisono.recipe import Recipe, RecipeError
+from unisono.recipe import Recipe
 from unisono.train import checkpoints
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
 from unisono.train.events import Bus, Evaluated, Finished, Noted, Saved, Skipped, Started, Stepped
 from unisono.train.optim import Schedule, optimizer_tensors, parameter_groups, restore_optimizer
+from unisono.train.processes import agreed, sum_gradients, total
 from unisono.train.sampler import Sampler, cut, deal
 from unisono.train.step import Pass, gradients, out_of_memory
 
@@ -231,16 +231,16 @@ class Loop:
             facts[i] = float(torch.stack(totals).sum()) if totals else 0.0
             facts[len(names) + i] = float(any(not math.isfinite(float(t)) for t in totals))
         facts[-1] = float(self.stop)
-        facts = self._sum(facts)
+        facts = total(self.accelerator, facts)
         self.stop = bool(facts[-1])
         bad = [task for i, task in enumerate(names) if facts[len(names) + i]]
-        self._sum_gradients()
+        sum_gradients(self.accelerator, self.model.parameters())
         norm = math.nan
         if bad:
             self._skip(bad, mine, losses)
         else:
             norm = self._update()
-        self.elapsed += self._slowest(time.perf_counter() - begin)
+        self.elapsed += agreed(self.accelerator, time.perf_counter() - begin)
         self.bus(
             Stepped(
                 step=self.step,
@@ -299,7 +299,10 @@ class Loop:
         """Labelled units of the step, over all processes."""
         names = list(self.examples)
         own = [sum(self.model.head(n).units(p.batch.targets) for p in passes.get(n, ())) for n in names]
-        return {n: int(u) for n, u in zip(names, self._sum(torch.tensor(own, dtype=torch.float64)), strict=True)}
+        return {
+            n: int(u)
+            for n, u in zip(names, total(self.accelerator, torch.tensor(own, dtype=torch.float64)), strict=True)
+        }
 
     def _update(self) -> float:
         parameters = [p for p in self.model.parameters() if p.grad is not None]
@@ -350,36 +353,6 @@ class Loop:
         self.stepper.zero_grad(set_to_none=True)
         return {task: float(torch.stack(totals).sum()) for task, totals in losses.items()}, units
 
-    # -- processes -------------------------------------------------------------------------------------------------
-
-    def _sum(self, values: Tensor) -> Tensor:
-        if self.accelerator.num_processes == 1:
-            return values
-        moved = values.to(
-            self.accelerator.device, torch.float32 if self.accelerator.device.type == "mps" else values.dtype
-        )
-        summed: Tensor = self.accelerator.reduce(moved, reduction="sum")
-        return summed.cpu()
-
-    def _slowest(self, seconds: float) -> float:
-        """The main process's time, the same on all, so that all agree on the progress."""
-        if self.accelerator.num_processes == 1:
-            return seconds
-        return float(self._sum(torch.tensor([seconds if self.accelerator.is_main_process else 0.0]))[0])
-
-    def _sum_gradients(self) -> None:
-        """Adds up the processes' gradients, in one flat message."""
-        if self.accelerator.num_processes == 1:
-            return
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
-        flat = self.accelerator.reduce(flat, reduction="sum")
-        for p, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            p.grad = piece.view_as(p)
-
     # -- evaluate, save, restore -----------------------------------------------------------------------------------
 
     def _evaluate(self) -> None:
@@ -404,7 +377,7 @@ class Loop:
                 if self.accelerator.is_main_process:
                     self._write_model({"validation": results})
         self.model.train()
-        self.elapsed += self._slowest(time.perf_counter() - begin)
+        self.elapsed += agreed(self.accelerator, time.perf_counter() - begin)
         self.bus(Evaluated(self.step, "validation", results, main, mean, best))
 
     def _write_model(self, scores: Mapping[str, Scores]) -> None:
@@ -463,23 +436,3 @@ class Loop:
         self.step, self.elapsed, self.bad_steps = loaded.step, state["elapsed"], state["bad_steps"]
         self.micro_tokens, self.scores = state["micro_tokens"], state["scores"]
         self.best = state["best"] if state["best"]["step"] is not None else self.best
-
-
-def make_accelerator(recipe: Recipe) -> Accelerator:
-    """The device and processes that the recipe asks for."""
-    wanted, precision = recipe.train.device, recipe.train.precision
-    if wanted not in ("auto", "cpu", "cuda", "mps"):
-        raise RecipeError(f'train.device: "{wanted}" is not known; valid: auto, cpu, cuda, mps')
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("train.device: cuda is not available here; write auto or cpu  (unisono doctor tells why)")
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise RecipeError("train.device: mps is not available here; write auto or cpu")
-    if precision == "fp16" and (
-        wanted == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    ):
-        raise RecipeError("train.precision: fp16 needs a GPU; write bf16 or fp32")
-    AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
-    return Accelerator(cpu=wanted == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
-
-
-__all__ = ["Loop", "TrainingFailed", "make_accelerator"]

@@ -20,7 +20,8 @@ from unisono.recipe import Recipe, RecipeError, read
 from unisono.train import checkpoints
 from unisono.train.events import Bus, Finished, Listener, Noted
 from unisono.train.journal import Journal
-from unisono.train.loop import Loop, make_accelerator
+from unisono.train.loop import Loop
+from unisono.train.processes import make_accelerator
 
 RECIPE, FINISHED = "recipe.yaml", "finished.json"
 

@@ -1,23 +1,18 @@
-"""Recipe: what a user writes, as typed fields that reject contradictions. Imports no torch."""
+"""Recipe: what a user writes, as typed fields that reject contradictions."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from unisono.data.spec import Data
-
-
-class RecipeError(Exception):
-    """A recipe that cannot be run. One line a problem: the file, the path in the YAML, what to write instead."""
+from unisono.recipe.errors import nearest
 
 
 class _Section(BaseModel):
@@ -218,187 +213,3 @@ class Recipe(_Section):
     def to_yaml(self) -> str:
         """The resolved recipe, every setting written out; reading it gives an equal recipe."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def nearest(word: str, names: Any) -> str:
-    """'; did you mean "tag"?' or, with nothing near, the first few valid names."""
-    names = sorted(map(str, names))
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    if near:
-        return f'; did you mean "{near[0]}"?'
-    return f"; valid: {', '.join(names[:12])}" if names else ""
-
-
-def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads and validates a recipe file.
-
-    Args:
-        path: a YAML file.
-        overrides: settings such as ``tasks.ner.weight=0.5``; the value is YAML.
-
-    Raises:
-        RecipeError: with one line for each problem.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
-        hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
-        raise RecipeError(f"{path}: no such recipe{hint}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read as text ({error})") from None
-    return parse(text, overrides=overrides, name=path.stem, where=str(path), base=path.parent)
-
-
-def parse(
-    text: str, *, overrides: Sequence[str] = (), name: str = "run", where: str = "recipe", base: Path | None = None
-) -> Recipe:
-    """The same from YAML text. ``base``: folder that relative data paths are tried against first."""
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise RecipeError(f"{where}:{place} is not YAML: {getattr(error, 'problem', None) or error}") from None
-    except (RecursionError, ValueError) as error:
-        raise RecipeError(f"{where}: is not YAML: {error}") from None
-    return build(raw, overrides=overrides, name=name, where=where, base=base)
-
-
-def build(
-    raw: Any, *, overrides: Sequence[str] = (), name: str = "run", where: str = "recipe", base: Path | None = None
-) -> Recipe:
-    """The same from a plain mapping."""
-    if not isinstance(raw, Mapping):
-        raise RecipeError(f'{where}: a recipe is a mapping with "trunk" and "tasks", found {type(raw).__name__}')
-    tree = {"name": name, **raw}
-    for override in overrides:
-        tree = _override(tree, override, where)
-    try:
-        tree = _expand(tree, where, ())
-        recipe = Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise RecipeError("\n".join(explain(error, Recipe, where))) from None
-    return _locate(recipe, base)
-
-
-def explain(error: ValidationError, model: type[BaseModel], where: str, prefix: str = "") -> list[str]:
-    """One line for each problem: the file, the path in the YAML, what is wrong, the nearest valid name."""
-    lines = []
-    for problem in error.errors(include_url=False):
-        location = [str(p) for p in problem["loc"]]
-        path = ".".join(([prefix] if prefix else []) + location)
-        if problem["type"] == "extra_forbidden":
-            message = (
-                f'"{location[-1]}" is not a setting here{nearest(location[-1], _settings_at(model, location[:-1]))}'
-            )
-        elif problem["type"] == "missing":
-            message = f'"{location[-1]}" is missing'
-        else:
-            found = problem.get("input")
-            message = problem["msg"].removeprefix("Value error, ")
-            if isinstance(found, str | int | float | bool) and problem["type"] != "value_error":
-                message = message[0].lower() + message[1:] + f", found {found!r}"
-        lines.append(f"{where}: {path}: {message}" if path else f"{where}: {message}")
-    return lines
-
-
-def _settings_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """The valid keys at a location of the model's tree."""
-    schema = _schema(model)
-    node: dict[str, Any] = schema
-    for part in location:
-        options = [_follow(schema, n) for n in (node.get("anyOf") or [node])]
-        found: Any = next((n for n in options if part in n.get("properties", {})), None)
-        if found:
-            node = _follow(schema, found["properties"][part])
-            continue
-        found = next((n for n in options if isinstance(n.get("additionalProperties"), dict)), None)
-        if found:
-            node = _follow(schema, found["additionalProperties"])
-    options = [_follow(schema, n) for n in (node.get("anyOf") or [node])]
-    return [name for n in options for name in n.get("properties", {})]
-
-
-@cache
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema()
-
-
-def _follow(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in node:
-        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-    return node
-
-
-def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, Any]:
-    key, equals, value = override.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {override}: write it as path=value, such as tasks.ner.weight=0.5")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {override}: the value is not YAML") from None
-    out = dict(tree)
-    node = out
-    *parents, last = key.strip().split(".")
-    for part in parents:
-        below = node.get(part)
-        if part == "trunk" and isinstance(below, str):
-            below = {"pretrained": below}
-        elif part == "mix" and isinstance(below, str):
-            below = {"by": below}
-        elif part == "data" and isinstance(below, str):
-            below = {"path": below}
-        elif below is None:
-            below = {}
-        elif not isinstance(below, Mapping):
-            raise RecipeError(f"{where}: --set {override}: {part} is a value, it has no settings below it")
-        node[part] = dict(below)
-        node = node[part]
-    node[last] = parsed
-    return out
-
-
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-
-
-def _expand(node: Any, where: str, path: tuple[str, ...]) -> Any:
-    """Puts environment variables in place of ${NAME} and ${NAME:-default} in every string."""
-    if isinstance(node, Mapping):
-        return {key: _expand(value, where, (*path, str(key))) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_expand(value, where, (*path, str(i))) for i, value in enumerate(node)]
-    if not isinstance(node, str):
-        return node
-
-    def fill(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1], match[2])
-        if value is None:
-            raise RecipeError(
-                f"{where}: {'.'.join(path)}: environment variable {match[1]} is not set (export {match[1]}=...)"
-            )
-        return value
-
-    return _VARIABLE.sub(fill, node)
-
-
-def _locate(recipe: Recipe, base: Path | None) -> Recipe:
-    """Makes data paths absolute: relative to the recipe's folder where they exist there, else to the working folder."""
-    tasks = {}
-    for name, task in recipe.tasks.items():
-        path = task.data.path
-        if "://" not in path and not path.startswith("builtin:"):
-            local = Path(path).expanduser()
-            beside = (base or Path()) / local
-            path = str((beside if beside.exists() else local).absolute())
-        tasks[name] = task.model_copy(update={"data": task.data.model_copy(update={"path": path})})
-    return recipe.model_copy(update={"tasks": tasks})
-
-
-def _names_beside(path: Path) -> list[str]:
-    return [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-
-
-__all__ = ["Mix", "Recipe", "RecipeError", "Task", "Train", "Trunk", "build", "explain", "nearest", "parse", "read"]

@@ -1,0 +1,20 @@
+"""recipe: what a user writes, read and checked. Imports no torch."""
+
+from unisono.recipe.errors import RecipeError, explain, nearest
+from unisono.recipe.read import build, parse, read
+from unisono.recipe.types import Column, Mix, Recipe, Task, Train, Trunk
+
+__all__ = [
+    "Column",
+    "Mix",
+    "Recipe",
+    "RecipeError",
+    "Task",
+    "Train",
+    "Trunk",
+    "build",
+    "explain",
+    "nearest",
+    "parse",
+    "read",
+]

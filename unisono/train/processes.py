@@ -1,0 +1,54 @@
+"""Processes: the device and the processes of a run, and what they add up between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from unisono.recipe import Recipe, RecipeError
+
+
+def make_accelerator(recipe: Recipe) -> Accelerator:
+    """The device and processes that the recipe asks for."""
+    wanted, precision = recipe.train.device, recipe.train.precision
+    if wanted not in ("auto", "cpu", "cuda", "mps"):
+        raise RecipeError(f'train.device: "{wanted}" is not known; valid: auto, cpu, cuda, mps')
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("train.device: cuda is not available here; write auto or cpu  (unisono doctor tells why)")
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise RecipeError("train.device: mps is not available here; write auto or cpu")
+    if precision == "fp16" and (
+        wanted == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    ):
+        raise RecipeError("train.precision: fp16 needs a GPU; write bf16 or fp32")
+    AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
+    return Accelerator(cpu=wanted == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
+
+
+def total(accelerator: Accelerator, values: Tensor) -> Tensor:
+    """The sum of every process's values, on the CPU."""
+    if accelerator.num_processes == 1:
+        return values
+    device = accelerator.device
+    summed: Tensor = accelerator.reduce(values.to(device), reduction="sum")
+    return summed.cpu()
+
+
+def agreed(accelerator: Accelerator, seconds: float) -> float:
+    """The main process's time, the same on all, so that all agree on the progress."""
+    return float(total(accelerator, torch.tensor([seconds if accelerator.is_main_process else 0.0]))[0])
+
+
+def sum_gradients(accelerator: Accelerator, parameters: Iterable[nn.Parameter]) -> None:
+    """Adds up the processes' gradients, in one flat message."""
+    if accelerator.num_processes == 1:
+        return
+    learning = [p for p in parameters if p.requires_grad]
+    flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in learning])
+    flat = accelerator.reduce(flat, reduction="sum")
+    for p, piece in zip(learning, flat.split([p.numel() for p in learning]), strict=True):
+        p.grad = piece.view_as(p)
