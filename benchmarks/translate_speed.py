@@ -28,7 +28,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertLMHeadModel, 
 from unisono.heads.translate import Translate
 from unisono.packed import Packed
 from unisono.trunk import Trunk
-from unisono.trunk.load import locate
+from unisono.trunk.locate import locate
 
 WIDTH, LAYERS, HEADS, FEEDFORWARD, VOCABULARY = 384, 3, 12, 1536, 8000
 

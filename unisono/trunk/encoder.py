@@ -18,6 +18,7 @@ from unisono.dropout import Dropout
 from unisono.packed import Layout, Packed
 from unisono.trunk.attention import NAME
 from unisono.trunk.first import offer_first
+from unisono.trunk.locate import locate
 from unisono.trunk.quiet import quiet
 
 log = logging.getLogger("unisono")
@@ -69,8 +70,6 @@ class Trunk(nn.Module):
             dropout: overrides every dropout of the encoder; None keeps the checkpoint's.
             revision: of a hub name: branch, tag or commit; None: its main branch.
         """
-        from unisono.trunk.load import locate
-
         path = locate(name_or_path)
         with quiet():
             config = _with_dropout(
