@@ -102,7 +102,7 @@ def evaluate(
     if not wanted:
         raise RecipeError(f"{run}: the recipe and the model share no task")
     recipe = recipe.model_copy(update={"tasks": wanted})
-    tables = read_tables(recipe, run=Path(run))
+    tables = read_tables(recipe, run=None)
     chosen = {
         name: split or next((s for s in ("test", "validation") if s in rows), "") for name, rows in tables.rows.items()
     }

@@ -38,25 +38,26 @@ class Tables:
 
     def bad_rows(self) -> list[str]:
         """One line for each reason why rows of a split were left out."""
+        kept = f", kept in {self.quarantine.path}" if self.quarantine.path else ""
         return [
-            f'task "{task}": {count:,} {split} rows left out: {reason}, kept in {self.quarantine.path}'
+            f'task "{task}": {count:,} {split} rows left out: {reason}{kept}'
             for task, splits in self.quarantine.counts.items()
             for split, reasons in splits.items()
             for reason, count in reasons.items()
         ]
 
 
-def read_tables(recipe: Recipe, *, run: Path | None = None, where: str = "recipe") -> Tables:
+def read_tables(recipe: Recipe, *, run: Path | None, where: str = "recipe") -> Tables:
     """Reads every task's rows through the cache.
 
     Args:
-        run: folder that gets ``quarantine.jsonl``; default: the recipe's own run.
+        run: folder that gets ``quarantine.jsonl``; None: bad rows are counted only.
 
     Raises:
         RecipeError: an unknown kind or option. DataError: files that cannot be used, or too many bad rows.
     """
     tasks = resolve(recipe, where)
-    quarantine = Quarantine((run or recipe.folder) / "quarantine.jsonl", recipe.max_bad_rows)
+    quarantine = Quarantine(run / "quarantine.jsonl" if run else None, recipe.max_bad_rows)
     rows = {}
     for name, task in tasks.items():
         rows[name] = data.load(

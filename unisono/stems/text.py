@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from unisono.packed import Packed
 
@@ -110,7 +111,12 @@ class TextStem(nn.Module):
     @staticmethod
     def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
         """The tokenizer that ``save`` wrote."""
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        before = logging.get_verbosity()
+        logging.set_verbosity_error()  # it would wonder at the model type in config.json, which is ours
+        try:
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        finally:
+            logging.set_verbosity(before)
         return tokenizer
 
     @staticmethod

@@ -56,9 +56,9 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
     """
     with tempfile.TemporaryDirectory(prefix="unisono-check-") as scratch:
         elsewhere = recipe.model_copy(update={"cache": str(Path(scratch) / "cache"), "run": str(Path(scratch) / "run")})
-        whole = read_tables(elsewhere, run=Path(scratch), where=where)
+        whole = read_tables(elsewhere, run=None, where=where)
         small = _limited(elsewhere)
-        tables = read_tables(small, run=Path(scratch), where=where)
+        tables = read_tables(small, run=None, where=where)
         model = build_model(small, tables)
         examples = encode(small, tables, model, ("train",))
         loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe))
@@ -128,7 +128,7 @@ def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[
     """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs cut off."""
     with tempfile.TemporaryDirectory(prefix="unisono-data-") as scratch:
         lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
-        tables = read_tables(lenient, run=Path(scratch), where=where)
+        tables = read_tables(lenient, run=None, where=where)
         model = build_model(lenient, tables)
         examples = encode(lenient, tables, model)
         return {name: _describe(name, tables, model, examples[name]) for name in tables.tasks}

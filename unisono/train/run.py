@@ -70,7 +70,7 @@ def train(
         return Finished(**json.loads((run / FINISHED).read_text(encoding="utf-8")))
     with _bus(run, listeners, accelerator) as bus:
         with accelerator.main_process_first():
-            tables = read_tables(recipe, run=run, where=where)
+            tables = read_tables(recipe, run=run if accelerator.is_main_process else None, where=where)
             model = build_model(recipe, tables)
             examples = encode(recipe, tables, model, ("train", "validation"))
         for line in tables.bad_rows():
