@@ -126,12 +126,11 @@ def _peak_gigabytes() -> float:
 
 def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[str, Any]]]:
     """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs cut off."""
-    with tempfile.TemporaryDirectory(prefix="unisono-data-") as scratch:
-        lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
-        tables = read_tables(lenient, run=None, where=where)
-        model = build_model(lenient, tables)
-        examples = encode(lenient, tables, model)
-        return {name: _describe(name, tables, model, examples[name]) for name in tables.tasks}
+    lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
+    tables = read_tables(lenient, run=None, where=where)
+    model = build_model(lenient, tables)
+    examples = encode(lenient, tables, model)
+    return {name: _describe(name, tables, model, examples[name]) for name in tables.tasks}
 
 
 def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str, dict[str, Any]]:
