@@ -1,4 +1,4 @@
-"""Draws docs/quickstart.svg: what the quickstart's three commands print, from a run made now."""
+"""Draws docs/quickstart.svg: what the quickstart's commands print. An argument names a run that is there already."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SENTENCE = "Wake me up on Friday at half past six, please."
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
+        run = sys.argv[1] if len(sys.argv) > 1 else f"{scratch}/run"
         commands = [
             ["train", "recipes/quickstart.yaml"],
             ["evaluate", "runs/quickstart"],
@@ -25,13 +26,13 @@ def main() -> None:
         for command in commands:
             shown = " ".join(f'"{word}"' if " " in word else word for word in command)
             console.print(Text(f"$ unisono {shown}", style="bold green"))
-            real = [word.replace("runs/quickstart", f"{scratch}/run") for word in command]
-            real += ["--set", f"run={scratch}/run"] if command[0] == "train" else []
+            real = [word.replace("runs/quickstart", run) for word in command]
+            real += ["--set", f"run={run}"] if command[0] == "train" else []
             done = subprocess.run(
                 [sys.executable, "-m", "unisono.cli", *real], cwd=ROOT, text=True, check=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
-            console.print(Text(done.stdout.replace(f"{scratch}/run", "runs/quickstart")))
+            console.print(Text(done.stdout.replace(run, "runs/quickstart")))
         console.save_svg(str(ROOT / "docs" / "quickstart.svg"), title="unisono")
 
 
