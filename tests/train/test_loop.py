@@ -42,11 +42,11 @@ def losses(heard: Heard) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 def test_every_task_learns(tmp_path):
-    settings = {"steps": 150, "tokens_per_step": 600, "head_lr": 1e-2, "trunk_lr": 2e-3}
-    heard = run(small(tmp_path, evaluate_every=150, **settings))
+    tasks = {**TASKS, "intent": {**TASKS["intent"], "head": {"pool": "mean"}}}  # a first token learns to look later
+    settings = {"steps": 150, "tokens_per_step": 600, "head_lr": 1e-2, "trunk_lr": 5e-3}
+    heard = run(small(tmp_path, tasks, evaluate_every=150, **settings))
     first, last = losses(heard)[0], losses(heard)[-1]
-    assert last["intent"] < 0.95 * first["intent"]  # 21 intents in 60 rows
-    assert last["slots"] < 0.5 * first["slots"] and last["en-de"] < 0.7 * first["en-de"]
+    assert all(last[task] < 0.7 * first[task] for task in tasks), (first, last)
 
 
 def test_small_passes_give_the_same_steps_as_large_ones(tmp_path):

@@ -26,7 +26,9 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
     ):
         raise RecipeError("train.precision: fp16 needs a GPU; write bf16 or fp32")
     AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
-    return Accelerator(cpu=wanted == "cpu", mixed_precision={"fp32": "no"}.get(precision, precision))
+    # Said outright: several processes on a machine without an accelerator are otherwise taken for one each.
+    cpu = wanted == "cpu" or not torch.accelerator.is_available()
+    return Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
 
 
 def total(accelerator: Accelerator, values: Tensor) -> Tensor:
