@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
@@ -28,7 +30,17 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
     AcceleratorState._reset_state()  # one process may train several recipes, each with its own precision
     # Said outright: several processes on a machine without an accelerator are otherwise taken for one each.
     cpu = wanted == "cpu" or not torch.accelerator.is_available()
-    return Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+    accelerator = Accelerator(cpu=cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+    if accelerator.num_processes > 1:
+        atexit.register(_part)
+    return accelerator
+
+
+def _part() -> None:
+    """Ends the group of processes. Its threads, left to the end of the interpreter, can abort the process there."""
+    atexit.unregister(_part)  # registered once for each recipe
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def total(accelerator: Accelerator, values: Tensor) -> Tensor:
