@@ -5,7 +5,8 @@
 MiniLM trunk, the quickstart's three tasks. A joint step is one optimizer step of all tasks' rows; the single steps
 are three models, each with its own trunk and one head, stepped on the same rows. Arms take turns in one process;
 ratio of medians. Memory: peak of a step with 8 equal tasks (one share of the tokens each) against 1 task with that
-share, each measured in a process of its own, less the weights, gradients and optimizer state of the 7 more heads.
+share, each measured in a process of its own after as many passes, less the weights, gradients and optimizer state of
+the 7 more heads.
 Prints JSON lines.
 """
 
@@ -20,7 +21,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from ready import loop, step
 
 ROWS = {"path": "builtin:everyday", "limit": {"train": 2000, "validation": 10}}
 TASKS = {
@@ -36,24 +38,6 @@ TASKS = {
 }
 
 
-def loop(tasks: dict[str, Any], tokens: int, folder: Path) -> Any:
-    """A loop ready to step."""
-    from unisono.prepare import build_model, encode, read_tables
-    from unisono.recipe import build
-    from unisono.train.events import Bus
-    from unisono.train.loop import Loop
-    from unisono.train.processes import make_accelerator
-
-    train = {"steps": 1000, "tokens_per_step": tokens, "evaluate_every": 10000}
-    recipe = build({"trunk": "minilm", "tasks": tasks, "train": train, "run": str(folder), "max_bad_rows": 1.0})
-    tables = read_tables(recipe, run=folder)
-    model = build_model(recipe, tables)
-    examples = encode(recipe, tables, model, ("train",))
-    made = Loop(recipe, tables, examples, model, folder, Bus([]), make_accelerator(recipe))
-    made.model.train()
-    return made
-
-
 def step_ratio(tokens: int, rounds: int) -> None:
     from unisono.memory import keep_pages
 
@@ -66,15 +50,11 @@ def step_ratio(tokens: int, rounds: int) -> None:
             drawn = joint.sampler.draw(joint.shares())
 
             def joint_step(drawn: dict[str, list[int]] = drawn) -> None:
-                joint.step += 1
-                joint._forward_backward(drawn)
-                joint._update()
+                step(joint, drawn)
 
             def single_steps(drawn: dict[str, list[int]] = drawn) -> None:
                 for name, rows in drawn.items():
-                    singles[name].step += 1
-                    singles[name]._forward_backward({name: rows})
-                    singles[name]._update()
+                    step(singles[name], {name: rows})
 
             arms = [("joint", joint_step), ("single", single_steps)]
             for arm, act in arms if number % 2 else arms[::-1]:
@@ -112,7 +92,7 @@ def measure_memory(count: int, tokens: int) -> None:
     tasks = {f"t{i}": TASKS["intent"] for i in range(count)}
     with tempfile.TemporaryDirectory() as scratch:
         made = loop(tasks, tokens * count, Path(scratch))
-        for _ in range(3):
+        for _ in range(24 // count):  # as many passes whatever the count
             made._step()
         heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

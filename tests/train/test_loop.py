@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, at, monkeypatch):
     steps = [json.loads(line) for line in (tmp_path / "cut" / "events.jsonl").read_text().splitlines()]
     taken = [e["step"] for e in steps if e["event"] == "stepped"]
     assert taken == list(range(1, 7))
+
+
+@pytest.mark.slow
+def test_every_one_of_20_steps_is_a_place_to_resume_from(tmp_path):
+    settings = {"steps": 20, "evaluate_every": 10, "save_every": 1, "keep": 20, "ema": 0.9}
+    run(small(tmp_path / "whole", **settings))
+    end, known = tensors(tmp_path / "whole"), state(tmp_path / "whole")
+    for at in range(1, 20):
+        cut = tmp_path / f"cut-{at}"
+        shutil.copytree(tmp_path / "whole", cut, ignore=shutil.ignore_patterns("finished.json", "model"))
+        for folder in checkpoints.steps(cut / "checkpoints"):
+            if checkpoints.step_of(folder) > at:
+                shutil.rmtree(folder)
+        assert run(small(cut, **settings)).of(Stepped)[0].step == at + 1
+        found = tensors(cut)
+        assert all(torch.equal(found[name], end[name]) for name in end), at
+        assert state(cut) == known, at
 
 
 def _stop_after(step: int, monkeypatch: pytest.MonkeyPatch, number: signal.Signals = signal.SIGTERM) -> None:

@@ -15,6 +15,7 @@ from unisono.heads.decoder import Cache, Decoder
 from unisono.packed import Packed
 
 _BLOCK = 64  # vocabulary entries that are compared with others by their maximum first
+_ROWS = 128  # hypotheses whose scores of the whole vocabulary are made and looked at together, while in the cache
 
 
 @torch.no_grad()
@@ -42,8 +43,10 @@ def greedy(
     ids = live.new_full((len(live), 1), begin)
     scorer = _Scorer(decoder, end, barred)
     for step in range(1, max_new + 1):
-        logits = scorer.logits(decoder.step(ids, cache), may_end=step >= min_new)
-        ids = logits.argmax(-1)  # the first of equals
+        hidden = decoder.step(ids, cache).split(_ROWS)
+        ids = torch.cat(
+            [scorer.logits(part, may_end=step >= min_new).argmax(-1) for part in hidden]
+        )  # the first of equals
         out[live, step - 1] = torch.where(done, end, ids[:, 0])
         done |= ids[:, 0] == end
         if (left := _leave(done, cache)) is not None:
@@ -89,8 +92,10 @@ def beam(
     scorer = _Scorer(decoder, end, barred)
     limit = _penalty(max_new, length_penalty)
     for step in range(1, max_new + 1):
-        logs = scorer.log_probabilities(decoder.step(ids, cache), may_end=step >= min_new)
-        scores, origin, token = _top(logs, sums, 2 * beams)  # (B, 2 * beams) each
+        at_once = max(1, _ROWS // ids.shape[1])
+        parts = zip(decoder.step(ids, cache).split(at_once), sums.split(at_once), strict=True)
+        found = [_top(scorer.log_probabilities(h, may_end=step >= min_new), s, 2 * beams) for h, s in parts]
+        scores, origin, token = (torch.cat(part) for part in zip(*found, strict=True))  # (B, 2 * beams) each
         is_end = token == end
         # Hypotheses that end. The first is the best of this step, since all have one length.
         ends = is_end[:, :beams] & (scores[:, :beams] > -math.inf) & ~done[:, None]

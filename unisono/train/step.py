@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unisono.model import Batch, MultiTaskModel
+from unisono.heads import Loss
+from unisono.model import Batch
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class Pass:
 
     rows: tuple[int, ...]
     batch: Batch
+    half: int = 0  # which of two independent halves of the step's rows they belong to, where a balance wants that
 
 
 def gradients(
-    model: MultiTaskModel,
+    loss_of: Callable[[Batch], Loss],
     passes: Mapping[str, Sequence[Pass]],
     units: Mapping[str, int],
     weights: Mapping[str, float],
@@ -32,6 +34,7 @@ def gradients(
     """Adds to ``.grad`` the gradient of L = Σ λᵢLᵢ, with Lᵢ the mean over task i's labelled units.
 
     Args:
+        loss_of: the model, or what else gives the loss of a batch.
         passes: task -> its rows, cut into passes, on the model's device.
         units: task -> labelled units of the whole step, over all passes and processes: what each total is divided by.
         weights: task -> λ.
@@ -45,7 +48,7 @@ def gradients(
         out[task] = []
         for part in parts:
             with autocast():
-                loss = model(part.batch)
+                loss = loss_of(part.batch)
             out[task].append(loss.total.detach().float())
             if loss.units and weights[task]:
                 backward(loss.total * (weights[task] / units[task]))

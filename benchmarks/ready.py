@@ -1,0 +1,47 @@
+"""A training loop that stands ready to step, for the benchmarks that time steps. Prints nothing by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def loop(tasks: dict[str, Any], tokens: int, folder: Path, balance: str = "sum") -> Any:
+    """A loop on MiniLM.
+
+    Args:
+        tasks: as in a recipe.
+        tokens: of a step, all tasks together.
+        folder: of the run; nothing is saved there by stepping.
+    """
+    from unisono.prepare import build_model, encode, read_tables
+    from unisono.recipe import build
+    from unisono.train.events import Bus
+    from unisono.train.loop import Loop
+    from unisono.train.processes import make_accelerator
+
+    train = {"steps": 1000, "tokens_per_step": tokens, "evaluate_every": 10000}
+    recipe = build(
+        {
+            "trunk": "minilm",
+            "tasks": tasks,
+            "train": train,
+            "run": str(folder),
+            "max_bad_rows": 1.0,
+            "balance": balance,
+        }
+    )
+    tables = read_tables(recipe, run=folder)
+    model = build_model(recipe, tables)
+    examples = encode(recipe, tables, model, ("train",))
+    made = Loop(recipe, tables, examples, model, folder, Bus([]), make_accelerator(recipe))
+    made.model.train()
+    return made
+
+
+def step(made: Any, rows: dict[str, list[int]]) -> None:
+    """One optimizer step on the given rows: forward, backward, balance, clip, update."""
+    made.step += 1
+    made._forward_backward(rows)
+    made._sum_gradients()
+    made._update()
