@@ -159,6 +159,23 @@ def init(
 
 
 @app.command()
+def report(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="default: report.html in the run")] = None,
+    json: Json = False,
+) -> None:
+    """Write a run's report, one HTML file: curves, scores, conflicts, studies; also while it trains."""
+    from unisono import show
+    from unisono.report import write_report
+
+    path = write_report(run, out)
+    if json:
+        show.document({"report": str(path)})
+    else:
+        print(f"wrote {path}")
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Tell what is installed, what is broken, and how to mend it."""
     from unisono import show
