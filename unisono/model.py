@@ -138,6 +138,14 @@ class MultiTaskModel(nn.Module):
         head = self.head(batch.task)
         return head.loss(self.states(batch.ids, batch.types, first=head.first_only), batch.targets)
 
+    def distill(self, batch: Batch, teacher: MultiTaskModel) -> Loss:
+        """The same for a task that is held to what a frozen earlier model says of the batch, in place of its labels."""
+        head = self.head(batch.task)
+        with torch.no_grad():
+            taught = teacher.states(batch.ids, batch.types, first=head.first_only)
+        states = self.states(batch.ids, batch.types, first=head.first_only)
+        return head.distill(states, batch.targets, teacher.head(batch.task), taught)
+
     # -- predictions -----------------------------------------------------------------------------------------------
 
     def predict(

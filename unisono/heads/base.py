@@ -97,6 +97,17 @@ class Head(nn.Module, ABC):
     def loss(self, states: Packed, targets: Targets) -> Loss:
         """states (N, D) -> the sum of losses over labelled units."""
 
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """How far this head is from a teacher of the same kind, summed over the units that ``loss`` would sum over.
+
+        A head that offers this can hold a task that has left the mix (``when_done: distill``).
+
+        Args:
+            states: (N, D). ``targets``: as for ``loss``; labels only say which units count, or what a decoder has read.
+            teacher: a frozen copy of this head. ``taught``: (N, D) the states of its own trunk, without gradient.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be distilled")
+
     @abstractmethod
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
         """states (N, D) -> B plain dicts, in the order of the pack. Labels in ``targets`` are not looked at."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.distill import soft_classes, soft_labels
 from unisono.heads.names import unknown
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
@@ -136,6 +137,14 @@ class Classify(Head):
                 logits, label, weights, ignore_index=MISSING, label_smoothing=smooth, reduction="none"
             ).sum()  # reduction="sum" would do, but gives NaN gradients when nothing is labelled
         return Loss(total, self.units(targets))
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        assert isinstance(teacher, Classify)
+        with torch.no_grad():
+            goal = teacher.logits(taught)
+        measure = soft_labels if self.options.multi else soft_classes
+        each = measure(self.logits(states), goal)  # (B,), with multi (B, V)
+        return Loss((each * (targets["label"] != MISSING)).sum(), self.units(targets))
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

@@ -88,6 +88,14 @@ class Regress(Head):
         each = measure(self.values(states), goal, reduction="none")
         return Loss((each * known).sum(), self.units(targets))
 
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """Squared error to the value of the teacher, in deviations."""
+        assert isinstance(teacher, Regress)
+        with torch.no_grad():
+            goal = teacher.values(taught)
+        each = F.mse_loss(self.values(states), goal, reduction="none")
+        return Loss((each * ~targets["value"].isnan()).sum(), self.units(targets))
+
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
         """``{"value"}`` in the units of the training targets."""

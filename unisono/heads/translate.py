@@ -13,10 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.decoder import Decoder
+from unisono.heads.distill import soft_tokens
 from unisono.heads.pieces import END, Pieces, learn
 from unisono.heads.search import beam, greedy
 from unisono.heads.token_loss import token_loss
@@ -139,11 +141,28 @@ class Translate(Head):
     def loss(self, states: Packed, targets: Targets) -> Loss:
         if not len(targets["labels"]):
             return Loss(states.values.sum() * 0, 0)
-        layout = Layout(targets["lengths"].tolist())
-        hidden = self.decoder(targets["ids"], layout, states, targets["sources"].tolist())
+        hidden = self._hidden(states, targets)
         smoothing = self.options.label_smoothing
         total = token_loss(hidden, self.decoder.vectors, targets["labels"], smoothing=smoothing)
         return Loss(total, self.units(targets))
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """Both read the target so far; compared is what they expect next."""
+        assert isinstance(teacher, Translate)
+        if not len(targets["labels"]):
+            return Loss(states.values.sum() * 0, 0)
+        ours = self._hidden(states, targets)
+        with torch.no_grad():
+            theirs = teacher._hidden(taught, targets)
+        return Loss(
+            soft_tokens(ours, self.decoder.vectors, theirs, teacher.decoder.vectors.detach()), self.units(targets)
+        )
+
+    def _hidden(self, states: Packed, targets: Targets) -> Tensor:
+        """(M, D) the state of the decoder after each token that it has read."""
+        layout = Layout(targets["lengths"].tolist())
+        out: Tensor = self.decoder(targets["ids"], layout, states, targets["sources"].tolist())
+        return out
 
     def predict(
         self,
