@@ -39,7 +39,17 @@ def render(schema: Mapping[str, Any]) -> str:
             if name.endswith("_head")
         ),
         _section("mix", "A plain text stands for `{by: text}`.", defs["Mix"], defs),
+        _section(
+            "stages.N",
+            "A preset's name stands for `{preset: name}`, and one stage for a list of one.",
+            defs["Stage"],
+            defs,
+        ),
+        _section("stages.N.lr", "A plain number stands for both.", defs["Rates"], defs),
+        _section("stages.N.until", defs["Until"]["description"], defs["Until"], defs),
+        _section("stages.N.until.plateau", "A plain number stands for `{patience: number}`.", defs["Plateau"], defs),
         _section("train", defs["Train"].get("description", ""), defs["Train"], defs),
+        _section("tune", defs["Tune"]["description"], defs["Tune"], defs),
     ]
     return "\n".join(parts)
 

@@ -206,6 +206,18 @@ def schema() -> dict[str, Any]:
         "anyOf": [{"$ref": "#/$defs/Mix"}, {"enum": data_mixes(defs)}],
         "description": "how tasks share a step",
     }
+    presets = list(defs["Stage"]["properties"]["preset"]["anyOf"][0]["enum"])
+    stage = {"anyOf": [{"enum": presets}, {"$ref": "#/$defs/Stage"}]}
+    out["properties"]["stages"] = {
+        "anyOf": [*stage["anyOf"], {"type": "array", "items": stage}],
+        "description": out["properties"]["stages"]["description"],
+    }
+    rates = defs["Stage"]["properties"]["lr"]
+    defs["Stage"]["properties"]["lr"] = {
+        "anyOf": [{"type": "number", "minimum": 0}, {"$ref": rates["$ref"]}],
+        "description": rates["description"],
+    }
+    defs["Until"]["properties"]["plateau"]["anyOf"].insert(0, {"type": "integer", "minimum": 1})
     task = defs["Task"]
     described = task["properties"]["data"].get("description", "")
     task["properties"]["data"] = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Data"}], "description": described}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from unisono.train.events import Bus, Evaluated, Finished, Noted, Saved, Skipped, Started, Stepped
+from unisono.train.events import Bus, Evaluated, Finished, Left, Noted, Saved, Skipped, Staged, Started, Stepped
 from unisono.train.journal import Journal, read
 from unisono.train.progress import Progress
 from unisono.train.tensorboard import TensorBoard
@@ -21,6 +21,8 @@ TASKS = {"ner": {"kind": "tag", "rows": {"train": 9}}, "en-de": {"kind": "transl
 STARTED = Started("runs/x", TASKS, 20, 22_000_000, "cpu", "fp32")
 EVALUATED = Evaluated(10, "validation", {"ner": {"f1": 0.75}}, {"ner": 0.75}, 0.75, True)
 SKIPPED = Skipped(11, "ner", [("train.txt", 812), ("b.txt", 2)], "the loss is not finite")
+STAGED = Staged(12, 2, "all", ["ner", "en-de"], ["embeddings", "trunk.0"], {"trunk": 0.5, "heads": 1.0})
+LEFT = Left(15, "ner", "no better than 0.75 for 3 evaluations in a row", "stopped")
 FINISHED = Finished(20, 3700.0, "done", "runs/x/model", {"ner": {"f1": 0.75}})
 
 
@@ -32,7 +34,7 @@ def step(number: int, loss: float = 1.0) -> Stepped:
 
 EVERYTHING = [
     STARTED, step(9), EVALUATED, Saved(10, "c/step-00000010", True), step(11, math.nan), SKIPPED,
-    Noted(12, "warning", "out of memory: [halved]"), FINISHED,
+    Noted(12, "warning", "out of memory: [halved]"), STAGED, LEFT, FINISHED,
 ]  # fmt: skip
 
 
@@ -173,6 +175,8 @@ def test_plain_progress_tells_the_story_in_lines():
         "step 10  validation  ner f1 0.75  (best)",
         'step 11 skipped: task "ner": the loss is not finite (train.txt row 812, b.txt row 2)',
         "out of memory: [halved]",
+        'stage 2 "all": ner, en-de; frozen: embeddings, trunk.0',
+        'step 15  task "ner" is stopped: no better than 0.75 for 3 evaluations in a row',
         "done after 20 steps, 1:01:40",
     ]
 

@@ -2,6 +2,7 @@
 
 from unisono.recipe.errors import RecipeError, explain, nearest
 from unisono.recipe.read import build, parse, read
+from unisono.recipe.tune import Tune
 from unisono.recipe.types import Column, Mix, Recipe, Task, Train, Trunk
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Task",
     "Train",
     "Trunk",
+    "Tune",
     "build",
     "explain",
     "nearest",

@@ -57,6 +57,10 @@ def _settings_at(model: type[BaseModel], location: Sequence[str]) -> list[str]:
         found = next((n for n in options if isinstance(n.get("additionalProperties"), dict)), None)
         if found:
             node = _follow(schema, found["additionalProperties"])
+            continue
+        found = next((n for n in options if isinstance(n.get("items"), dict)), None)
+        if found and part.isdigit():
+            node = _follow(schema, found["items"])
     options = [_follow(schema, n) for n in (node.get("anyOf") or [node])]
     return [name for n in options for name in n.get("properties", {})]
 

@@ -87,6 +87,8 @@ def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, A
             below = {"pretrained": below}
         elif part == "mix" and isinstance(below, str):
             below = {"by": below}
+        elif part == "balance" and isinstance(below, str):
+            below = {"method": below}
         elif part == "data" and isinstance(below, str):
             below = {"path": below}
         elif below is None:

@@ -11,12 +11,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from unisono.balance.methods import METHODS, unknown_option
 from unisono.data.spec import Data
+from unisono.recipe import staged
 from unisono.recipe.errors import nearest
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from unisono.recipe.section import Section as _Section
+from unisono.recipe.staged import Stage
+from unisono.recipe.tune import Tune
 
 
 class Trunk(_Section):
@@ -69,12 +70,26 @@ class Task(_Section):
     repeat: float = Field(1.0, gt=0, description="how often its rows are seen in one epoch (proportional mix)")
     max_length: int | None = Field(None, ge=4, description="longest input of this task in tokens")
     metric: str | None = Field(None, description="the main metric; default: the kind's own")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="evaluations without a better main metric before the task leaves the mix; default: never",
+    )
+    when_done: Literal["stop", "distill"] = Field(
+        "stop", description="a task that leaves: stop learning it, or hold it by its own predictions, in fewer rows"
+    )
     head: dict[str, Any] = Field({}, description="hyperparameters of the head; see the kind's options")
 
     @field_validator("data", mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _leaves_before_it_is_done(self) -> Task:
+        if self.when_done == "distill" and self.patience is None:
+            raise ValueError('"when_done: distill" needs "patience": without it the task never leaves the mix')
+        return self
 
     def all_columns(self) -> dict[str, Column]:
         """``columns`` with the shorthands ``source`` and ``target`` folded in."""
@@ -91,12 +106,22 @@ class Task(_Section):
 class Mix(_Section):
     """Which tasks and how many of their rows make up a step."""
 
-    by: Literal["proportional", "uniform", "temperature", "annealed", "weights"] = Field(
+    by: Literal[
+        "proportional", "uniform", "temperature", "annealed", "weights", "loss-driven", "uncertainty", "gradient-norm",
+        "round-robin",
+    ] = Field(
         "proportional",
-        description="share of each task: by its size, equal, size^(1/temperature), annealed, or as given",
-    )
-    temperature: float = Field(2.0, ge=1, description="of by: temperature")
+        description="share of each task: by its size, equal, size^(1/temperature), annealed, or as given; more for "
+        "what has learned least, for what varies most, for the largest gradient; or one task a step in turn",
+    )  # fmt: skip
+    temperature: float = Field(2.0, ge=1, description="of by: temperature, and of loss-driven; 1 leans most on them")
     weights: dict[str, float] = Field({}, description="of by: weights; task -> share")
+    floor: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="of loss-driven, uncertainty, gradient-norm: the part of a step that is dealt out evenly",
+    )
     step: Literal["all", "one"] = Field(
         "all", description="every task in each step, or one task a step, drawn by share"
     )
@@ -124,7 +149,9 @@ class Train(_Section):
     tokens_per_step: int | None = Field(
         None, ge=16, description="real input tokens of a step, all tasks together (4096)"
     )
-    rows_per_step: int | None = Field(None, ge=1, description="rows of a step instead of tokens")
+    rows_per_step: float | None = Field(
+        None, ge=1, description="rows of a step instead of tokens; of 10.5, ten and eleven in turn"
+    )
     micro_tokens: int | None = Field(None, ge=16, description="most tokens in one pass; a larger step is accumulated")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: str = Field("auto", description="auto, cpu, cuda, mps")
@@ -155,6 +182,35 @@ class Train(_Section):
         return self
 
 
+class Balance(BaseModel):
+    """How losses or gradients become one update. A method's options stand beside it: ``{method: cagrad, c: 0.4}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    method: str = Field("sum", description=f"one of {', '.join(METHODS)}")
+    conflicts: bool = Field(
+        False, description="measure how the tasks' gradients lie to each other at each evaluation, whatever the method"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Balance:
+        if self.method not in METHODS:
+            raise ValueError(f'"{self.method}" is not a balance{nearest(self.method, METHODS)}')
+        unknown = unknown_option(self.method, self.options)
+        known = METHODS[self.method].options
+        if unknown:
+            raise ValueError(f'"{unknown}" is not an option of {self.method}{nearest(unknown, [*known, "conflicts"])}')
+        for name, value in self.options.items():
+            if isinstance(value, bool) or not isinstance(value, str if isinstance(known[name], str) else int | float):
+                raise ValueError(f"{name}: {value!r} is not like its default {known[name]!r}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's own options."""
+        return dict(self.model_extra or {})
+
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -166,9 +222,11 @@ class Recipe(_Section):
     seed: int = Field(1, ge=0, lt=2**32)
     trunk: Trunk = Field(description="minilm, a folder, a hub name, or the sizes of a new one")
     tasks: dict[str, Task] = Field(min_length=1)
-    balance: Literal["sum"] = Field("sum", description="how losses become one update: L = Σ λᵢLᵢ")
+    balance: Balance = Field(default_factory=Balance, description="how losses or gradients become one update")
     mix: Mix = Field(default_factory=Mix)
+    stages: list[Stage] = Field([], description="progressive training; default: all tasks learn from first to last")
     train: Train = Field(default_factory=Train)
+    tune: Tune | None = Field(None, description="what `unisono tune` searches")
     max_bad_rows: float = Field(0.01, ge=0, le=1, description="share of bad rows of a task that stops the run")
     cache: str | None = Field(None, description="folder for converted and encoded rows; default: ~/.cache/unisono")
 
@@ -177,10 +235,20 @@ class Recipe(_Section):
     def _short_trunk(cls, value: Any) -> Any:
         return {"pretrained": value} if isinstance(value, str) else value
 
+    @field_validator("balance", mode="before")
+    @classmethod
+    def _short_balance(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
+
     @field_validator("mix", mode="before")
     @classmethod
     def _short_mix(cls, value: Any) -> Any:
         return {"by": value} if isinstance(value, str) else value
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _short_stages(cls, value: Any) -> Any:
+        return staged.short(value)
 
     @field_validator("tasks")
     @classmethod
@@ -198,6 +266,11 @@ class Recipe(_Section):
         for name in self.tasks:
             if self.mix.by == "weights" and name not in self.mix.weights:
                 raise ValueError(f'mix.weights: no share for task "{name}"')
+        for name in self.tune.objectives if self.tune else ():
+            if name not in ("mean", *self.tasks):
+                raise ValueError(f'tune.objective: there is no task "{name}"{nearest(name, ["mean", *self.tasks])}')
+        for problem in staged.problems(self.stages, list(self.tasks), self.trunk.layers):
+            raise ValueError(problem)
         return self
 
     @property

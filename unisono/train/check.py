@@ -6,6 +6,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from unisono import data
 from unisono.prepare import Tables, build_model, encode, read_tables
 from unisono.recipe import Recipe
+from unisono.stages import Stage, planned_steps
 from unisono.train.events import Bus
 from unisono.train.loop import TOKENS_PER_STEP, Loop
 from unisono.train.processes import make_accelerator
@@ -69,7 +71,7 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
             rows = len(whole.rows[name]["train"])
             tasks.append(Checked(name, task.kind.name, rows, float(lengths.mean()), losses[name]))
         tokens = sum(t.rows * t.tokens_per_row * recipe.tasks[t.name].repeat for t in tasks)
-        steps = _steps(recipe, tokens, sum(t.rows * recipe.tasks[t.name].repeat for t in tasks))
+        steps = _steps(recipe, tasks, loop.staging.stages)
         per_step = recipe.train.tokens_per_step or TOKENS_PER_STEP
         if recipe.train.rows_per_step:
             per_step = int(recipe.train.rows_per_step * tokens / max(sum(t.rows for t in tasks), 1))
@@ -104,17 +106,22 @@ def _try(loop: Loop) -> tuple[dict[str, float], float]:
     return {n: totals[n] / max(units[n], 1) for n in rows}, seconds / tokens
 
 
-def _steps(recipe: Recipe, tokens: float, rows: float) -> int | None:
-    if recipe.train.steps:
-        return recipe.train.steps
-    if recipe.train.epochs is None and recipe.train.minutes:
+def _steps(recipe: Recipe, tasks: Sequence[Checked], stages: Sequence[Stage]) -> int | None:
+    wanted = recipe.train
+    if wanted.steps:
+        return wanted.steps
+    if wanted.epochs is None and wanted.minutes:
         return None
-    size = (
-        rows / recipe.train.rows_per_step
-        if recipe.train.rows_per_step
-        else tokens / (recipe.train.tokens_per_step or TOKENS_PER_STEP)
-    )
-    return max(1, round((recipe.train.epochs or 1.0) * size))
+    budget = wanted.rows_per_step or wanted.tokens_per_step or TOKENS_PER_STEP
+    units = {t.name: 1.0 if wanted.rows_per_step else t.tokens_per_row for t in tasks}
+    sizes = {t.name: t.rows * units[t.name] * recipe.tasks[t.name].repeat for t in tasks}
+
+    def epoch_steps(names: Iterable[str]) -> float:
+        return sum(sizes[name] for name in names) / budget
+
+    if wanted.epochs is None and (planned := planned_steps(stages, epoch_steps)):
+        return planned
+    return max(1, round((wanted.epochs or 1.0) * epoch_steps(sizes)))
 
 
 def _peak_gigabytes() -> float:

@@ -41,6 +41,38 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Gradients:
+    """How the tasks' gradients of the shared parameters lie to each other, in one step. Layers from the input up."""
+
+    step: int
+    tasks: Sequence[str]  # T of them
+    norms: Mapping[str, Sequence[float]]  # layer -> (T,); "all": of all layers together
+    cosines: Mapping[str, Sequence[Sequence[float]]]  # layer -> (T, T)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A stage begins."""
+
+    step: int  # steps taken before it
+    number: int  # from 1
+    name: str
+    tasks: Sequence[str]  # in the mix
+    frozen: Sequence[str]  # parts that do not learn, as the recipe names them
+    scale: Mapping[str, float]  # trunk, heads -> factor on the learning rate
+
+
+@dataclass(frozen=True)
+class Left:
+    """A task has stopped improving and leaves the mix, or stays held by its own predictions."""
+
+    step: int
+    task: str
+    reason: str
+    how: Literal["stopped", "distilled"]
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """Scores on held-out rows."""
 
@@ -91,7 +123,7 @@ class Finished:
     scores: Scores = field(default_factory=dict)  # of the best evaluation
 
 
-Event = Started | Stepped | Evaluated | Saved | Skipped | Noted | Finished
+Event = Started | Stepped | Gradients | Staged | Left | Evaluated | Saved | Skipped | Noted | Finished
 
 
 class Listener(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -17,20 +17,21 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor
 
-from unisono import mix
 from unisono.data import Examples
 from unisono.evaluate import evaluate, main_scores
 from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, labelled
 from unisono.recipe import Recipe
-from unisono.train import checkpoints
+from unisono.train import checkpoints, state
+from unisono.train.balancing import Around, Balanced, Balancing, cosines, densify, sparse_tables
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
-from unisono.train.events import Bus, Evaluated, Finished, Noted, Saved, Skipped, Started, Stepped
-from unisono.train.optim import Schedule, optimizer_tensors, parameter_groups, restore_optimizer
+from unisono.train.events import Bus, Evaluated, Event, Finished, Gradients, Noted, Saved, Skipped, Started, Stepped
+from unisono.train.optim import Schedule, parameter_groups
 from unisono.train.processes import agreed, sum_gradients, total
 from unisono.train.sampler import Sampler, cut, deal
-from unisono.train.step import Pass, gradients, out_of_memory
+from unisono.train.staging import Staging
+from unisono.train.step import Pass, out_of_memory
 
 TOKENS_PER_STEP = 4096
 SAVE_SECONDS = 600  # without save_every: no more than so much training is lost by a crash
@@ -71,7 +72,6 @@ class Loop:
         self.model = model.to(accelerator.device)
         if self.settings.compile:
             model.trunk.compile_encoder()
-        self.weights = {name: task.weight for name, task in tables.tasks.items()}
         self.costs = {name: parts["train"].lengths for name, parts in examples.items()}
         self.drawn = {n: labelled(t, tables.rows[n]["train"], examples[n]["train"]) for n, t in tables.tasks.items()}
         by_rows = self.settings.rows_per_step
@@ -79,7 +79,12 @@ class Loop:
         units = {name: np.ones(len(c), np.int32) for name, c in self.costs.items()} if by_rows else self.costs
         self.sizes = {n: float(units[n][rows].sum()) * recipe.tasks[n].repeat for n, rows in self.drawn.items()}
         self.sampler = Sampler(units, budget=budget, seed=recipe.seed, rows=self.drawn)
+        self.staging = Staging(recipe, tables, model, sizes=self.sizes, budget=budget, run=run)
         self.steps = self._planned_steps(budget)
+        sparse_tables(model)
+        period = max(1, math.ceil(sum(self.sizes.values()) / budget))
+        self.balancing = Balancing(model, recipe, accelerator, period=period, loss=self.staging.loss)
+        self.balancing.watches = self.staging.needs_norms
         longest = max(int(c.max()) for c in self.costs.values())
         self.micro_tokens = max(self.settings.micro_tokens or 16_384, longest)
         groups = parameter_groups(
@@ -111,6 +116,8 @@ class Loop:
             return self.settings.steps
         if self.settings.epochs is None and self.settings.minutes:
             return None
+        if self.settings.epochs is None and self.staging.planned:
+            return self.staging.planned
         return max(1, math.ceil((self.settings.epochs or 1.0) * sum(self.sizes.values()) / budget))
 
     def progress(self) -> float:
@@ -125,13 +132,7 @@ class Loop:
 
     def shares(self) -> dict[str, float]:
         """Each task's share of the next step."""
-        wanted = self.recipe.mix
-        share = mix.shares(
-            wanted.by, self.sizes, progress=self.progress(), temperature=wanted.temperature, weights=wanted.weights
-        )
-        if wanted.step == "one":
-            share = mix.one_task(share, seed=self.recipe.seed, step=self.step + 1)
-        return share
+        return self.staging.shares(step=self.step + 1, progress=self.progress())
 
     def _due(self, every: int | None, fallback: int) -> bool:
         if every is None and self.steps:
@@ -160,15 +161,18 @@ class Loop:
                 of = f"{free:,} of {len(self.costs[name]):,}"
                 note = f'task "{name}": {of} training rows have no label and are not drawn'
                 self.bus(Noted(self.step, "info", note))
+        self._tell(self.staging.begin(fresh=self.step == 0))
         saved, saved_at = self.step, self.elapsed
         with self._signals():
             self.model.train()
-            while self.progress() < 1.0 and not self.stop:
+            while self.progress() < 1.0 and not self.staging.done and not self.stop:
                 self._step()
-                ended = self.progress() >= 1.0
+                ended = self.progress() >= 1.0 or self.staging.ends_run(self.step, self.progress())
                 evaluated = ended or self._due(self.settings.evaluate_every, 100)
                 if evaluated:
                     self._evaluate()
+                self._tell(self.staging.advance(self.step, self.progress()))
+                ended = ended or self.staging.done  # on a plateau, or because all tasks have left
                 if self.settings.save_every:
                     save = ended or self.step % self.settings.save_every == 0
                 else:
@@ -221,10 +225,11 @@ class Loop:
         mine = {task: deal(taken, self.costs[task], rank=rank, world=world) for task, taken in rows.items()}
         scale = self.schedule.scale(self._middle())
         for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * scale
+            group["lr"] = group["base_lr"] * scale * self.staging.rate(group["name"])
         self.step += 1
-        units, losses = self._forward_backward(mine)
-        names = list(self.examples)
+        measure = self.recipe.balance.conflicts and self._due(self.settings.evaluate_every, 100)
+        units, found = self._forward_backward(mine, measure=measure)
+        losses, names = found.losses, list(self.examples)
         facts = torch.zeros(len(names) * 2 + 1, dtype=torch.float64)
         for i, task in enumerate(names):
             totals = losses.get(task, [])
@@ -234,20 +239,29 @@ class Loop:
         facts = total(self.accelerator, facts)
         self.stop = bool(facts[-1])
         bad = [task for i, task in enumerate(names) if facts[len(names) + i]]
-        sum_gradients(self.accelerator, self.model.parameters())
+        self._sum_gradients()
         norm = math.nan
         if bad:
             self._skip(bad, mine, losses)
         else:
             norm = self._update()
+            self.balancing.look_again()
+        self.balancing.forget()
+        if found.problem:
+            text = (
+                f"balance: {self.recipe.balance.method} gave no weights ({found.problem}); this step took the plain sum"
+            )
+            self.bus(Noted(self.step, "warning", text))
+        means = {t: float(facts[i]) / units[t] for i, t in enumerate(names) if units.get(t)}
+        self.staging.stepped(means, found.norms)
         self.elapsed += agreed(self.accelerator, time.perf_counter() - begin)
         self.bus(
             Stepped(
                 step=self.step,
                 progress=self.progress(),
-                losses={t: float(facts[i]) / units[t] for i, t in enumerate(names) if units.get(t)},
+                losses=means,
                 units=units,
-                weights=self.weights,
+                weights=found.weights,
                 rows={task: len(taken) for task, taken in rows.items()},
                 tokens=sum(int(self.costs[task][taken].sum()) for task, taken in rows.items()),
                 seconds=time.perf_counter() - begin,
@@ -255,8 +269,21 @@ class Loop:
                 norm=norm,
             )
         )
+        if found.gramians and self._due(self.settings.evaluate_every, 100):
+            whole = torch.stack(list(found.gramians.values())).sum(0)
+            layers = {**found.gramians, "all": whole}
+            norms = {layer: g.diagonal().clamp(min=0).sqrt().tolist() for layer, g in layers.items()}
+            self.bus(Gradients(self.step, found.tasks, norms, {layer: cosines(g) for layer, g in layers.items()}))
 
-    def _forward_backward(self, mine: Mapping[str, list[int]]) -> tuple[dict[str, int], dict[str, list[Tensor]]]:
+    def _sum_gradients(self) -> None:
+        """Adds up the processes' gradients; those of the shared parameters are whole where they were captured."""
+        parameters = list(self.model.parameters())
+        densify(parameters)
+        sum_gradients(self.accelerator, self.model.heads.parameters() if self.balancing.summed else parameters)
+
+    def _forward_backward(
+        self, mine: Mapping[str, list[int]], *, measure: bool = False
+    ) -> tuple[dict[str, int], Balanced]:
         """Gradients of this process's rows. Without memory for them, the same rows again in smaller passes."""
         units: dict[str, int] | None = None
         while True:
@@ -267,10 +294,8 @@ class Loop:
             torch.manual_seed(generator % 2**63)
             self.stepper.zero_grad(set_to_none=True)
             try:
-                return units, gradients(
-                    self.model, passes, units, self.weights,
-                    autocast=self._autocast, backward=self.accelerator.backward,
-                )  # fmt: skip
+                around = Around(self._autocast, self.accelerator.backward)
+                return units, self.balancing.take(passes, units, around, step=self.step, measure=measure)
             except (RuntimeError, MemoryError) as error:
                 largest = max((p.batch.ids.layout.total for parts in passes.values() for p in parts), default=0)
                 alone = all(len(p.rows) == 1 for parts in passes.values() for p in parts)
@@ -278,6 +303,7 @@ class Loop:
                     raise
                 self.micro_tokens = max(largest // 2, 1)
             del passes
+            self.balancing.forget()
             if self.accelerator.device.type == "cuda":
                 torch.cuda.empty_cache()
             note = f"out of memory: passes now hold {self.micro_tokens} tokens at most; the step's rows stay the same"
@@ -290,9 +316,10 @@ class Loop:
         out: dict[str, list[Pass]] = {}
         for task, rows in mine.items():
             out[task] = []
-            for part in cut(rows, self.costs[task], most=self.micro_tokens):
-                batch = self.model.collate(task, [self.examples[task]["train"][row] for row in part])
-                out[task].append(Pass(tuple(part), batch.to(self.accelerator.device)))
+            for half, own in enumerate([rows[::2], rows[1::2]] if self.balancing.halves else [rows]):
+                for part in cut(own, self.costs[task], most=self.micro_tokens):
+                    batch = self.model.collate(task, [self.examples[task]["train"][row] for row in part])
+                    out[task].append(Pass(tuple(part), batch.to(self.accelerator.device), half))
         return out
 
     def _units(self, passes: Mapping[str, list[Pass]]) -> dict[str, int]:
@@ -349,9 +376,9 @@ class Loop:
 
     def measure(self, rows: Mapping[str, list[int]]) -> tuple[dict[str, float], dict[str, int]]:
         """One forward and backward over the given training rows, without an update: total losses and labelled units."""
-        units, losses = self._forward_backward(rows)
+        units, found = self._forward_backward(rows)
         self.stepper.zero_grad(set_to_none=True)
-        return {task: float(torch.stack(totals).sum()) for task, totals in losses.items()}, units
+        return {task: float(torch.stack(totals).sum()) for task, totals in found.losses.items() if totals}, units
 
     # -- evaluate, save, restore -----------------------------------------------------------------------------------
 
@@ -369,6 +396,7 @@ class Loop:
                     gather=gather_object if world > 1 else None, **self.model.head(name).quick,
                 ).scores  # fmt: skip
             main = main_scores(self.model, results)
+            left = list(self.staging.evaluated(self.step, main, self._keep))
             mean = sum(main.values()) / len(main) if main else math.nan
             best = bool(main) and mean > self.best["mean"]
             if best:
@@ -379,6 +407,19 @@ class Loop:
         self.model.train()
         self.elapsed += agreed(self.accelerator, time.perf_counter() - begin)
         self.bus(Evaluated(self.step, "validation", results, main, mean, best))
+        self._tell(left)
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        """Passes on what stages and tasks did; after that, other parameters may learn."""
+        for event in events:
+            self.bus(event)
+        self.balancing.look_anew()
+
+    def _keep(self, folder: Path) -> None:
+        """Writes the model as it is now, averaged weights included, once for all processes."""
+        if self.accelerator.is_main_process:
+            self.model.save_pretrained(folder)
+        self.accelerator.wait_for_everyone()
 
     def _write_model(self, scores: Mapping[str, Scores]) -> None:
         self.model.card = model_card(self.recipe, self.model, self._row_counts(), scores, self.step)
@@ -387,28 +428,11 @@ class Loop:
     def _row_counts(self) -> dict[str, dict[str, int]]:
         return {name: {split: len(e) for split, e in parts.items()} for name, parts in self.examples.items()}
 
-    def _names(self) -> dict[int, str]:
-        return {id(p): n for n, p in self.model.named_parameters()}
-
     def _save(self) -> int:
         if self.accelerator.is_main_process:
-            optimizer, optimizer_state = optimizer_tensors(self.optimizer, self._names())
-            tensors = {"model": dict(self.model.state_dict()), "optimizer": optimizer}
-            if self.ema:
-                tensors["ema"] = self.ema.tensors()
-            state = {
-                "optimizer": optimizer_state,
-                "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
-                "sampler": self.sampler.state_dict(),
-                "seed": self.recipe.seed,
-                "elapsed": self.elapsed,
-                "bad_steps": self.bad_steps,
-                "micro_tokens": self.micro_tokens,
-                "best": {**self.best, "mean": None if self.best["step"] is None else self.best["mean"]},
-                "scores": self.scores,
-            }
+            tensors, plain = state.taken(self)
             folder = self.run / "checkpoints"
-            path = checkpoints.save(folder, self.step, tensors, state, {"recipe.yaml": self.recipe.to_yaml()})
+            path = checkpoints.save(folder, self.step, tensors, plain, {"recipe.yaml": self.recipe.to_yaml()})
             best = self.best["step"]
             checkpoints.prune(folder, self.settings.keep, {best} if best is not None else set())
             self.bus(Saved(self.step, str(path), best == self.step))
@@ -422,17 +446,5 @@ class Loop:
             self.bus(
                 Noted(0, "warning", f"{skipped.path.name} is damaged ({skipped.problems[0]}); using the one before")
             )
-        if path is None:
-            return
-        loaded = checkpoints.load(path)
-        state = loaded.state
-        self.model.load_state_dict(loaded.tensors["model"])
-        restore_optimizer(self.optimizer, self._names(), loaded.tensors["optimizer"], state["optimizer"])
-        if self.ema:
-            self.ema.load(loaded.tensors["ema"])
-        if self.accelerator.scaler and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.sampler.load_state_dict(state["sampler"])
-        self.step, self.elapsed, self.bad_steps = loaded.step, state["elapsed"], state["bad_steps"]
-        self.micro_tokens, self.scores = state["micro_tokens"], state["scores"]
-        self.best = state["best"] if state["best"]["step"] is not None else self.best
+        if path is not None:
+            state.given_back(self, checkpoints.load(path))

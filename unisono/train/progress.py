@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unisono.train.events import Evaluated, Event, Finished, Noted, Saved, Skipped, Started, Stepped
+from unisono.train.events import Evaluated, Event, Finished, Left, Noted, Saved, Skipped, Staged, Started, Stepped
 
 _SMOOTH = 0.95  # share of a smoothed figure kept at each step
 _LIVE, _PLAIN = 0.25, 10.0  # seconds between drawings
@@ -52,6 +52,11 @@ class Progress:
                 self._draw(now=True)
                 if not self._live:
                     self._say(f"step {event.step}  {event.split}  {_scores(event.scores)}{'  (best)' * event.best}")
+            case Staged():
+                frozen = f"; frozen: {', '.join(event.frozen)}" if event.frozen else ""
+                self._say(f'stage {event.number} "{event.name}": {", ".join(event.tasks)}{frozen}')
+            case Left():
+                self._say(f'step {event.step}  task "{event.task}" is {event.how}: {event.reason}')
             case Noted():
                 self._say(event.text, {"warning": "yellow", "error": "red"}.get(event.level, ""))
             case Skipped():
