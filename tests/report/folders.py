@@ -100,7 +100,7 @@ def write_events(folder: Path, tasks: Sequence[str] = TASKS, steps: int = STEPS,
 def write_run(folder: Path, tasks: Sequence[str] = TASKS, steps: int = STEPS, *, word: str = "") -> Path:
     """Writes a run that has everything a report can tell. ``word`` is put into every text of a user's making."""
     write_events(folder, tasks, steps)
-    recipe = {"name": f"three tasks{word}", "seed": 7, "balance": "upgrad", "mix": {"by": "temperature"},
+    recipe = {"name": f"three tasks{word}", "seed": 7, "balance": {"method": "upgrad"}, "mix": {"by": "temperature"},
               "tasks": {t: {"kind": KINDS[i % 3]} for i, t in enumerate(tasks)}, "train": {"clip": 1.0}}  # fmt: skip
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
     finished = {"step": steps, "seconds": 3700.0, "reason": "done", "model": "m", "scores": scores(tasks, steps - 60)}

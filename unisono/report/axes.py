@@ -149,7 +149,7 @@ def plot(width: float, height: float, name: str, *parts: Markup | None) -> Marku
         class_="plot",
         role="img",
         aria_label=name,
-        style=f"min-width: {width * 0.6:g}px; max-width: {width * 1.25:g}px",
+        style=f"min-width: {width * 0.8:g}px; max-width: {width * 1.25:g}px",
     )
 
 

@@ -77,7 +77,7 @@ def _tiles(facts: Facts) -> Markup:
         ("speed", f"{training.tokens / training.seconds:,.0f} tokens/s" if training.seconds else None),
         ("parameters", large(started["parameters"]) if started.get("parameters") else None),
         ("device", " ".join(str(started[k]) for k in ("device", "precision") if started.get(k)) or None),
-        ("balance", _name(recipe.get("balance"), "by", "method", "name")),
+        ("balance", _name(recipe.get("balance"), "method")),
         ("mix", _name(recipe.get("mix"), "by")),
         ("seed", any_value(recipe["seed"]) if "seed" in recipe else None),
     ]

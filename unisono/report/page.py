@@ -61,7 +61,7 @@ figcaption { font-weight: 600; font-size: 14px; margin: 0 0 2px; overflow-wrap: 
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: 6px 0; }
 th, td { text-align: left; padding: 4px 18px 4px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; border-bottom-color: var(--line); }
-td { overflow-wrap: anywhere; min-width: 3em; max-width: 46ch; }
+td { overflow-wrap: break-word; max-width: 46ch; }
 .n { text-align: right; white-space: nowrap; }
 summary { cursor: pointer; color: var(--plus); font-size: 14px; }
 code, pre { font: 13px/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }

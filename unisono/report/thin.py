@@ -22,6 +22,16 @@ class Bucket:
     total: float  # sum of y
     count: int
 
+    def add(self, point: tuple[float, float]) -> None:
+        """Takes in the point that follows."""
+        self.last, y = point
+        if y < self.low[1]:
+            self.low = point
+        elif y > self.high[1]:
+            self.high = point
+        self.total += y
+        self.count += 1
+
     def take(self, other: Bucket) -> None:
         """Takes in the points of the bucket that follows."""
         self.last = other.last
@@ -41,7 +51,7 @@ class Line:
     def __init__(self, most: int = MOST) -> None:
         self.buckets: list[Bucket] = []
         self._most, self._size = most, 1
-        self._ends: list[tuple[float, float]] = []  # the first point and the latest
+        self._first = self._latest = (0.0, 0.0)
 
     def __len__(self) -> int:
         """How many points were added."""
@@ -51,18 +61,18 @@ class Line:
         """Adds the next point; one that is not finite, or None as the journal writes it, is not drawn."""
         if y is None or not math.isfinite(y):
             return
-        point = (x, y)
-        self._ends = [self._ends[0], point] if self._ends else [point]
-        new = Bucket(x, x, point, point, y, 1)
+        point = self._latest = (x, y)
         if self.buckets and self.buckets[-1].count < self._size:
-            self.buckets[-1].take(new)
+            self.buckets[-1].add(point)
             return
-        if len(self.buckets) == self._most:
+        if not self.buckets:
+            self._first = point
+        elif len(self.buckets) == self._most:
             for left, right in zip(self.buckets[::2], self.buckets[1::2], strict=True):
                 left.take(right)
             del self.buckets[1::2]
             self._size *= 2
-        self.buckets.append(new)
+        self.buckets.append(Bucket(x, x, point, point, y, 1))
 
     @property
     def low(self) -> float:
@@ -75,7 +85,7 @@ class Line:
     @property
     def last(self) -> float:
         """The latest y."""
-        return self._ends[-1][1]
+        return self._latest[1]
 
     @property
     def constant(self) -> bool:
@@ -83,17 +93,17 @@ class Line:
 
     def points(self) -> Points:
         """The least and the greatest point of each bucket, the first and the last of all: at most ``2 most + 2``."""
-        return sorted({*self._ends, *(b.low for b in self.buckets), *(b.high for b in self.buckets)})
+        kept = {*(b.low for b in self.buckets), *(b.high for b in self.buckets)}
+        return sorted(kept | {self._first, self._latest}) if kept else []
 
     def means(self) -> Points:
         """Each bucket's mean, in its middle."""
         return [((b.first + b.last) / 2, b.total / b.count) for b in self.buckets]
 
-    def smooth(self, share: float = 0.08) -> Points:
-        """Its course: at each bucket, a straight line fitted to the nearest ``share`` of the steps (Cleveland 1979).
+    def smooth(self, share: float = 0.06) -> Points:
+        """Its course: at each bucket, a straight line fitted to the nearest ``share`` of all, near ones counting more.
 
-        Where as many buckets lie on both sides that is their mean; at the ends it follows the slope, as a mean would
-        not.
+        Cleveland 1979, "Robust locally weighted regression and smoothing scatterplots", without its robust rounds.
         """
         reach = max(1, round(len(self.buckets) * share / 2))
         means = self.means()
@@ -106,12 +116,15 @@ class Line:
 
 
 def _fit(at: float, points: Sequence[tuple[float, float, float]]) -> float:
-    """The value at ``at`` of the straight line nearest to points (x, y, weight), by least squares."""
-    weight = sum(w for _, _, w in points)
-    mean_x, mean_y = sum(w * x for x, _, w in points) / weight, sum(w * y for _, y, w in points) / weight
-    spread = sum(w * (x - mean_x) ** 2 for x, _, w in points)
-    slope = sum(w * (x - mean_x) * (y - mean_y) for x, y, w in points) / spread if spread else 0.0
-    return mean_y + slope * (at - mean_x)
+    """The value at ``at`` of the line nearest to points (x, y, weight): least squares under the tricube weight."""
+    reach = 1.001 * max(abs(x - at) for x, _, _ in points) or 1.0
+    near = [(x, y, w * (1 - (abs(x - at) / reach) ** 3) ** 3) for x, y, w in points]
+    weight = sum(w for _, _, w in near)
+    mean_x, mean_y = sum(w * x for x, _, w in near) / weight, sum(w * y for _, y, w in near) / weight
+    spread = sum(w * (x - mean_x) ** 2 for x, _, w in near)
+    slope = sum(w * (x - mean_x) * (y - mean_y) for x, y, w in near) / spread if spread else 0.0
+    # Where a line falls steeply towards its end, a straight one would shoot past all that was measured.
+    return min(max(mean_y + slope * (at - mean_x), min(y for _, y, _ in near)), max(y for _, y, _ in near))
 
 
 @dataclass(slots=True)
