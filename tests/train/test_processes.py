@@ -62,3 +62,32 @@ def test_either_resumes_the_other(tmp_path, first, then):
     train(recipe, then)
     for a, b in zip(steps(tmp_path / "whole"), steps(tmp_path / "cut"), strict=True):
         assert a["losses"] == pytest.approx(b["losses"], rel=2e-4)
+
+
+def test_stages_and_mixes_are_the_same_on_two_processes(tmp_path):
+    """Stages, a mix that follows gradients, and a task that leaves: every process must take the same turns."""
+    more = {
+        "stages": [
+            {"freeze": ["embeddings"], "until": {"plateau": 1}},
+            {"until": {"share": 0.4}},
+            {"freeze": ["trunk"]},
+        ],
+        "mix": {"by": "gradient-norm"},
+    }
+    for name, processes in (("one", 1), ("two", 2)):
+        path = write(tmp_path / f"{name}.yaml", tmp_path / name, steps=12, evaluate_every=2)
+        recipe = yaml.safe_load(path.read_text())
+        recipe["tasks"]["intent"] |= {"patience": 2, "when_done": "distill"}
+        path.write_text(yaml.safe_dump({**recipe, **more}))
+        train(path, processes)
+    one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
+    assert [e["rows"] for e in one] == [e["rows"] for e in two]
+    for a, b in zip(one, two, strict=True):
+        assert a["losses"] == pytest.approx(b["losses"], rel=2e-3, abs=1e-5)
+    told = [[e for e in _events(tmp_path / run) if e["event"] in ("staged", "left")] for run in ("one", "two")]
+    assert [(e["event"], e["step"]) for e in told[0]] == [(e["event"], e["step"]) for e in told[1]]
+    assert {e["event"] for e in told[0]} == {"staged", "left"}
+
+
+def _events(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
