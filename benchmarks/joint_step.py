@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ready import loop, step
+from ready import loop, peak_mb, step
 
 ROWS = {"path": "builtin:everyday", "limit": {"train": 2000, "validation": 10}}
 TASKS = {
@@ -95,8 +94,7 @@ def measure_memory(count: int, tokens: int) -> None:
         for _ in range(24 // count):  # as many passes whatever the count
             made._step()
         heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-        print(json.dumps({"peak_mb": peak, "heads_mb": heads}))
+        print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ready import loop, step
+from ready import loop, peak_mb, step
 
 ROWS = {"path": "builtin:everyday", "limit": {"train": 600, "validation": 10}}
 FEW, MANY = 10, 100
@@ -65,8 +64,7 @@ def memory(count: int, tokens: int) -> None:
         for _ in range(2 * MANY // count):
             step(made, made.sampler.draw(made.shares()))
         heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-        print(json.dumps({"peak_mb": peak, "heads_mb": heads}))
+        print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
 
 
 if __name__ == "__main__":

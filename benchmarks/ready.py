@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +47,12 @@ def step(made: Any, rows: dict[str, list[int]]) -> None:
     made._forward_backward(rows)
     made._sum_gradients()
     made._update()
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process. ``ru_maxrss`` would do, but on Linux it starts at that of the parent."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -13,33 +13,10 @@ from unisono.balance import METHODS
 from unisono.balance.make import make
 
 WANTED = [
-    "fixed",
-    "uncertainty",
-    "dwa",
-    "rlw",
-    "gls",
-    "famo",
-    "imtl-l",
-    "stch",
-    "gradnorm",
-    "db-mtl",
-    "excess-mtl",
-    "sum",
-    "mgda",
-    "pcgrad",
-    "gradvac",
-    "cagrad",
-    "graddrop",
-    "imtl-g",
-    "nash-mtl",
-    "aligned-mtl",
-    "fairgrad",
-    "sdmgrad",
-    "modo",
-    "config",
-    "dualproj",
-    "upgrad",
-]
+    "fixed", "uncertainty", "dwa", "rlw", "gls", "famo", "imtl-l", "stch", "gradnorm", "db-mtl", "excess-mtl",
+    "sum", "mgda", "pcgrad", "gradvac", "cagrad", "graddrop", "imtl-g", "nash-mtl", "aligned-mtl", "fairgrad",
+    "sdmgrad", "modo", "config", "dualproj", "upgrad"
+]  # fmt: skip
 
 
 def test_all_methods_are_there():
