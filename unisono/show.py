@@ -229,6 +229,21 @@ def begun(tasks: Sequence[str], path: Path, *, as_json: bool) -> None:
     out().print(f"wrote {path} with {len(tasks)} tasks: {', '.join(tasks)}\nnext: unisono check {path}")
 
 
+def studied(result: Mapping[str, Any], parts: Sequence[Any], *, as_json: bool) -> None:
+    """What a study found: its document, or its tables and sentences."""
+    if as_json:
+        document(result)
+        return
+    console = out()
+    for part in parts:
+        console.print(part)
+
+
+def told(line: str) -> None:
+    """A line about how far a long command has come, on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="bold"))
+
+
 def examined(checks: Sequence[Any], *, as_json: bool) -> None:
     """What ``unisono doctor`` found."""
     if as_json:

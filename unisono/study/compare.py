@@ -1,0 +1,266 @@
+"""Compare: the tasks of a recipe learned together against each of them alone, at the same budget, over several seeds.
+
+Every run lies in a folder of its own under ``RUN/compare`` and goes on by itself where it stopped; one that has
+finished is not run again, nor scored again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from unisono import files
+from unisono.metrics import higher_is_better
+from unisono.prepare import Tables, read_tables
+from unisono.recipe import Recipe, RecipeError
+from unisono.study import held_out, verdict
+from unisono.study.budget import Budget, best_evaluation, evaluations, spent
+from unisono.study.conflicts import conflicts, gradients
+from unisono.study.difference import RESAMPLES, Pairs, Sample, differences
+from unisono.study.errors import StudyError
+from unisono.study.held_out import HeldOut
+from unisono.study.resample import scorer
+from unisono.study.tidy import drop_checkpoints
+from unisono.study.variants import alone, with_settings
+from unisono.train.events import Listener
+from unisono.train.run import train
+
+FOLDER, RESULT = "compare", "compare.json"
+RATES = (1 / 3, 1.0, 3.0)  # factors on the learning rates that --grid tries
+WEIGHT = 3.0  # factor on one task's λ that --grid tries for the tasks together
+
+OnRun = Callable[[str, int, int], Any]  # the run's name, its number from 1, how many there are at most
+
+
+def compare(
+    recipe: Recipe,
+    *,
+    seeds: int = 3,
+    grid: bool = False,
+    resamples: int = RESAMPLES,
+    fresh: bool = False,
+    listeners: Callable[[], Sequence[Listener]] = tuple,
+    on_run: OnRun | None = None,
+    where: str = "recipe",
+) -> dict[str, Any]:
+    """Trains what is missing, and writes ``RUN/compare/compare.json``.
+
+    Args:
+        seeds: how many: the recipe's seed and those after it.
+        grid: choose learning rates, and for the tasks together λ, on the validation rows of the first seed.
+        resamples: of the bootstrap.
+        fresh: delete what earlier comparisons left.
+        listeners: makes what hears the events of each run.
+
+    Returns:
+        What was written: ``tasks``, ``seeds``, ``metric``, ``alone``, ``joint``, ``delta``, ``delta_m``, ``sentence``,
+        ``conflicts`` and more.
+
+    Raises:
+        RecipeError, StudyError, TrainingFailed: it cannot be done. KeyboardInterrupt: a run was interrupted; the same
+        call goes on from there.
+    """
+    if len(recipe.tasks) < 2:
+        raise RecipeError(f"{where}: compare needs two tasks at least: with one there is nothing to learn together")
+    if seeds < 1:
+        raise RecipeError(f"--seeds {seeds}: one seed at least, three or more to see what chance does")
+    folder = recipe.folder / FOLDER
+    if fresh and folder.exists():
+        shutil.rmtree(folder)
+    numbers = [(recipe.seed + k) % 2**32 for k in range(seeds)]
+    count = len(recipe.tasks)
+    most = seeds * (1 + count) + (len(RATES) - 1) * (1 + count) * grid + count * grid
+    study = _Study(recipe, folder, _Runs(most, listeners, on_run, where))
+    together, apart = study.choose(numbers[0]) if grid else ({}, {})
+    found = [study.seed(number, together, apart) for number in numbers]
+    result = _result(recipe, numbers, found, resamples)
+    result["settings"] = {"together": together, "alone": apart}
+    files.write_atomic(folder / RESULT, json.dumps(_plain(result), indent=2, ensure_ascii=False) + "\n")
+    return _plain(result)
+
+
+@dataclass(frozen=True)
+class _Seed:
+    """The runs of one seed."""
+
+    together: Recipe
+    alone: Mapping[str, Recipe]
+    budget: Mapping[str, Budget]
+
+
+class _Runs:
+    """Trains runs, one after another."""
+
+    def __init__(
+        self, most: int, listeners: Callable[[], Sequence[Listener]], on_run: OnRun | None, where: str
+    ) -> None:
+        self.most, self.listeners, self.on_run, self.where = most, listeners, on_run, where
+        self._done: set[Path] = set()
+
+    def __call__(self, recipe: Recipe) -> Recipe:
+        run = recipe.folder
+        if run not in self._done and self.on_run:
+            self.on_run(run.name, len(self._done) + 1, self.most)
+        self._done.add(run)
+        if train(recipe, listeners=self.listeners, where=self.where).reason == "interrupted":
+            raise KeyboardInterrupt
+        drop_checkpoints(run)
+        return recipe
+
+
+class _Study:
+    """The runs of a comparison: which there are, in which folders, with which settings."""
+
+    def __init__(self, recipe: Recipe, folder: Path, runs: _Runs) -> None:
+        self.recipe, self.folder, self.runs = recipe, folder, runs
+
+    def seed(self, number: int, together: Mapping[str, float], apart: Mapping[str, float]) -> _Seed:
+        """The tasks together, then each alone on the rows that it saw there.
+
+        Args:
+            together: factors on settings. ``apart``: task -> factor on its learning rates.
+        """
+        joint = self.together(number, together)
+        budget = spent(joint.folder, self.recipe.tasks)
+        for task, got in budget.items():
+            if not got.rows:
+                raise StudyError(f'task "{task}" got no row in {joint.folder}, so there is nothing to match')
+        own = {task: self.alone(task, number, joint, got, apart.get(task, 1.0)) for task, got in budget.items()}
+        for recipe in (joint, *own.values()):
+            held_out.score(recipe)
+        return _Seed(joint, own, budget)
+
+    def together(self, number: int, factors: Mapping[str, float]) -> Recipe:
+        run = self.folder / f"joint{_suffix(factors)}-seed{number}"
+        settings: dict[str, Any] = {path: _setting(self.recipe, path) * f for path, f in factors.items()}
+        settings |= {"run": str(run), "seed": number, "tune": None, "balance.conflicts": True}
+        return self.runs(with_settings(self.recipe, settings))
+
+    def alone(self, task: str, number: int, joint: Recipe, budget: Budget, factor: float) -> Recipe:
+        factors = _rates(self.recipe, factor, task)
+        run = self.folder / f"alone-{task}{_suffix(factors)}-seed{number}"
+        same = alone(
+            self.recipe.model_copy(update={"seed": number}), task,
+            steps=budget.steps, rows=budget.rows, evaluations=len(evaluations(joint.folder)), run=run,
+        )  # fmt: skip
+        return self.runs(with_settings(same, {path: _setting(same, path) * f for path, f in factors.items()}))
+
+    def choose(self, number: int) -> tuple[dict[str, float], dict[str, float]]:
+        """The best factors on validation rows, of one seed: for the tasks together, and on each task's rates alone."""
+        tried = [_rates(self.recipe, factor) for factor in RATES]
+        scores = [_validation(self.together(number, factors)) for factors in tried]
+        rates, top = tried[_first_best(scores)], max(scores)
+        best = rates
+        for task in self.recipe.tasks:
+            more = {**rates, f"tasks.{task}.weight": WEIGHT}
+            score = _validation(self.together(number, more))
+            if score > top:
+                best, top = more, score
+        joint = self.together(number, best)
+        budget = spent(joint.folder, self.recipe.tasks)
+        apart = {}
+        for task in self.recipe.tasks:
+            runs = [self.alone(task, number, joint, budget[task], factor) for factor in RATES]
+            apart[task] = RATES[_first_best([_validation(run) for run in runs])]
+        return best, apart
+
+
+def _rates(recipe: Recipe, factor: float, task: str | None = None) -> dict[str, float]:
+    """The learning rates of a recipe by their paths, each with the factor; none where it is 1."""
+    paths = ["train.trunk_lr", "train.head_lr"]
+    paths += [
+        f"tasks.{name}.head.lr" for name, one in recipe.tasks.items() if one.head.get("lr") and task in (None, name)
+    ]
+    return dict.fromkeys(paths, factor) if factor != 1.0 else {}
+
+
+def _setting(recipe: Recipe, path: str) -> float:
+    node: Any = recipe.model_dump()
+    for part in path.split("."):
+        node = node[part]
+    return float(node)
+
+
+def _suffix(factors: Mapping[str, float]) -> str:
+    """What tells a run with other settings by its name: -lr3, -ner-x3."""
+    rate = next((f for path, f in factors.items() if path == "train.trunk_lr"), 1.0)
+    weights = [f"-{path.split('.')[1]}-x{f:g}" for path, f in factors.items() if path.endswith(".weight")]
+    return (f"-lr{rate:.2g}" if rate != 1.0 else "") + "".join(weights)
+
+
+def _validation(recipe: Recipe) -> float:
+    """The best mean of the main metrics that a run saw on validation rows."""
+    best = best_evaluation(recipe.folder)
+    if best is None:
+        raise StudyError("--grid chooses on validation rows, and no task has any; give the data a validation split")
+    return float(best["mean"])
+
+
+def _first_best(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=lambda at: scores[at])
+
+
+def _result(recipe: Recipe, numbers: Sequence[int], found: Sequence[_Seed], resamples: int) -> dict[str, Any]:
+    tasks = list(recipe.tasks)
+    joint: dict[str, list[HeldOut]] = {task: [] for task in tasks}
+    apart: dict[str, list[HeldOut]] = {task: [] for task in tasks}
+    pairs: dict[str, tuple[list[Sample], list[Sample]]] = {task: ([], []) for task in tasks}
+    for one in found:
+        tables, together = read_tables(one.together, run=None), held_out.score(one.together)
+        for task in tasks:
+            own = held_out.score(one.alone[task])[task]
+            if own.metric != together[task].metric:
+                raise StudyError(f'task "{task}": scored by {own.metric} alone and {together[task].metric} together')
+            joint[task].append(together[task])
+            apart[task].append(own)
+            for samples, scores in zip(pairs[task], (together[task], own), strict=True):
+                samples.append(_sample(tables, task, scores))
+    metric = {task: joint[task][0].metric for task in tasks}
+    sides = {t: Pairs(*pairs[t], higher=higher_is_better(metric[t])) for t in tasks}
+    delta, mean = differences(sides, resamples=resamples, seed=recipe.seed)
+    events = gradients(one.together.folder for one in found)
+    against = conflicts(events)
+    notes = verdict.warnings(delta, against, measured=any(len(event["tasks"]) > 1 for event in events))
+    reused = sorted({task for task in tasks for one in joint[task] if one.split == "validation"})
+    if reused:
+        notes.append(f"{', '.join(reused)}: no test split, so scored on the rows that the best weights were chosen on")
+    return {
+        "tasks": tasks,
+        "seeds": list(numbers),
+        "metric": metric,
+        "split": {task: joint[task][0].split for task in tasks},
+        "alone": {task: [one.score for one in apart[task]] for task in tasks},
+        "joint": {task: [one.score for one in joint[task]] for task in tasks},
+        "delta": {task: asdict(interval) for task, interval in delta.items()},
+        "delta_m": {**asdict(mean), "enough": verdict.enough(mean, len(numbers))},
+        "sentence": verdict.sentence(delta, mean, seeds=len(numbers)),
+        "warnings": notes,
+        "conflicts": [asdict(conflict) for conflict in against],
+        "budget": {
+            task: {"steps": [one.budget[task].steps for one in found], "rows": [one.budget[task].rows for one in found]}
+            for task in tasks
+        },
+        "runs": {one.together.seed: str(one.together.folder) for one in found},
+    }
+
+
+def _sample(tables: Tables, task: str, found: HeldOut) -> Sample:
+    golds = held_out.golds(tables, task, found)
+    score = scorer(tables.tasks[task].kind, found.metric, found.predictions, golds)
+    return Sample(score, len(found.rows), held_out.inputs_key(tables, task, found))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: no NaN, no tuples, texts for keys."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
