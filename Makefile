@@ -18,7 +18,7 @@ demo: $(USER)  ## train the quickstart, score it, ask it
 	$(BIN)/unisono predict runs/quickstart "Wake me up on Friday at half past six, please."
 
 test: gates  ## every gate and every test, the slow ones too
-	$(BIN)/python -m pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "" -n 2 --dist worksteal
 
 check: gates  ## what to run before a commit: the gates and the quick tests
 	$(BIN)/python -m pytest

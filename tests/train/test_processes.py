@@ -25,11 +25,11 @@ def train(recipe: Path, processes: int) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def write(path: Path, run: Path, **settings) -> Path:
+def write(path: Path, run: Path, *, balance: str = "sum", **settings) -> Path:
     tasks = {n: {**t, "head": {**t.get("head", {}), "dropout": 0}} for n, t in TASKS.items()}
     recipe = small(run, tasks, **settings).model_dump(mode="json")
     recipe["trunk"]["dropout"] = 0.0  # each process draws its own noise, so equality can only be had without
-    path.write_text(yaml.safe_dump(recipe))
+    path.write_text(yaml.safe_dump({**recipe, "balance": balance}))
     return path
 
 
@@ -38,9 +38,10 @@ def steps(run: Path) -> list[dict]:
     return [e for e in events if e["event"] == "stepped"]
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path):
-    train(write(tmp_path / "one.yaml", tmp_path / "one"), 1)
-    train(write(tmp_path / "two.yaml", tmp_path / "two"), 2)
+@pytest.mark.parametrize("balance", ["sum", "upgrad"])
+def test_two_processes_take_the_steps_of_one(tmp_path, balance):
+    train(write(tmp_path / "one.yaml", tmp_path / "one", balance=balance), 1)
+    train(write(tmp_path / "two.yaml", tmp_path / "two", balance=balance), 2)
     one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
     assert [e["rows"] for e in one] == [e["rows"] for e in two]
     assert [e["units"] for e in one] == [e["units"] for e in two]
