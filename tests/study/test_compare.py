@@ -14,6 +14,7 @@ from unisono.recipe import Recipe, RecipeError
 from unisono.study import held_out
 from unisono.study.compare import compare
 from unisono.study.difference import relative
+from unisono.study.errors import StudyError
 from unisono.train import journal
 from unisono.train.loop import Loop
 
@@ -33,6 +34,12 @@ def test_one_task_or_no_seed_is_refused_in_one_line(tmp_path):
         compare(small(tmp_path, {"intent": TASKS["intent"]}), where="x.yaml")
     with pytest.raises(RecipeError, match="--seeds 0"):
         compare(recipe(tmp_path), seeds=0)
+
+
+def test_a_launcher_of_several_processes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(StudyError, match="unisono compare makes many runs, .* without torchrun"):
+        compare(recipe(tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -7,24 +7,18 @@ finished is not run again, nor scored again.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from unisono import files
-from unisono.metrics import higher_is_better
-from unisono.prepare import Tables, read_tables
 from unisono.recipe import Recipe, RecipeError
-from unisono.study import held_out, verdict
+from unisono.study import comparison, held_out
 from unisono.study.budget import Budget, best_evaluation, evaluations, spent
-from unisono.study.conflicts import conflicts, gradients
-from unisono.study.difference import RESAMPLES, Pairs, Sample, differences
-from unisono.study.errors import StudyError
-from unisono.study.held_out import HeldOut
-from unisono.study.resample import scorer
+from unisono.study.comparison import Seed
+from unisono.study.difference import RESAMPLES
+from unisono.study.errors import StudyError, in_one_process
 from unisono.study.tidy import drop_checkpoints
 from unisono.study.variants import alone, with_settings
 from unisono.train.events import Listener
@@ -65,6 +59,7 @@ def compare(
         RecipeError, StudyError, TrainingFailed: it cannot be done. KeyboardInterrupt: a run was interrupted; the same
         call goes on from there.
     """
+    in_one_process("compare")
     if len(recipe.tasks) < 2:
         raise RecipeError(f"{where}: compare needs two tasks at least: with one there is nothing to learn together")
     if seeds < 1:
@@ -78,19 +73,10 @@ def compare(
     study = _Study(recipe, folder, _Runs(most, listeners, on_run, where))
     together, apart = study.choose(numbers[0]) if grid else ({}, {})
     found = [study.seed(number, together, apart) for number in numbers]
-    result = _result(recipe, numbers, found, resamples)
-    result["settings"] = {"together": together, "alone": apart}
-    files.write_atomic(folder / RESULT, json.dumps(_plain(result), indent=2, ensure_ascii=False) + "\n")
-    return _plain(result)
-
-
-@dataclass(frozen=True)
-class _Seed:
-    """The runs of one seed."""
-
-    together: Recipe
-    alone: Mapping[str, Recipe]
-    budget: Mapping[str, Budget]
+    whole = comparison.result(recipe, found, resamples=resamples)
+    whole["settings"] = {"together": together, "alone": apart}
+    files.write_atomic(folder / RESULT, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
+    return whole
 
 
 class _Runs:
@@ -119,7 +105,7 @@ class _Study:
     def __init__(self, recipe: Recipe, folder: Path, runs: _Runs) -> None:
         self.recipe, self.folder, self.runs = recipe, folder, runs
 
-    def seed(self, number: int, together: Mapping[str, float], apart: Mapping[str, float]) -> _Seed:
+    def seed(self, number: int, together: Mapping[str, float], apart: Mapping[str, float]) -> Seed:
         """The tasks together, then each alone on the rows that it saw there.
 
         Args:
@@ -133,7 +119,7 @@ class _Study:
         own = {task: self.alone(task, number, joint, got, apart.get(task, 1.0)) for task, got in budget.items()}
         for recipe in (joint, *own.values()):
             held_out.score(recipe)
-        return _Seed(joint, own, budget)
+        return Seed(joint, own, budget)
 
     def together(self, number: int, factors: Mapping[str, float]) -> Recipe:
         run = self.folder / f"joint{_suffix(factors)}-seed{number}"
@@ -203,64 +189,3 @@ def _validation(recipe: Recipe) -> float:
 
 def _first_best(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda at: scores[at])
-
-
-def _result(recipe: Recipe, numbers: Sequence[int], found: Sequence[_Seed], resamples: int) -> dict[str, Any]:
-    tasks = list(recipe.tasks)
-    joint: dict[str, list[HeldOut]] = {task: [] for task in tasks}
-    apart: dict[str, list[HeldOut]] = {task: [] for task in tasks}
-    pairs: dict[str, tuple[list[Sample], list[Sample]]] = {task: ([], []) for task in tasks}
-    for one in found:
-        tables, together = read_tables(one.together, run=None), held_out.score(one.together)
-        for task in tasks:
-            own = held_out.score(one.alone[task])[task]
-            if own.metric != together[task].metric:
-                raise StudyError(f'task "{task}": scored by {own.metric} alone and {together[task].metric} together')
-            joint[task].append(together[task])
-            apart[task].append(own)
-            for samples, scores in zip(pairs[task], (together[task], own), strict=True):
-                samples.append(_sample(tables, task, scores))
-    metric = {task: joint[task][0].metric for task in tasks}
-    sides = {t: Pairs(*pairs[t], higher=higher_is_better(metric[t])) for t in tasks}
-    delta, mean = differences(sides, resamples=resamples, seed=recipe.seed)
-    events = gradients(one.together.folder for one in found)
-    against = conflicts(events)
-    notes = verdict.warnings(delta, against, measured=any(len(event["tasks"]) > 1 for event in events))
-    reused = sorted({task for task in tasks for one in joint[task] if one.split == "validation"})
-    if reused:
-        notes.append(f"{', '.join(reused)}: no test split, so scored on the rows that the best weights were chosen on")
-    return {
-        "tasks": tasks,
-        "seeds": list(numbers),
-        "metric": metric,
-        "split": {task: joint[task][0].split for task in tasks},
-        "alone": {task: [one.score for one in apart[task]] for task in tasks},
-        "joint": {task: [one.score for one in joint[task]] for task in tasks},
-        "delta": {task: asdict(interval) for task, interval in delta.items()},
-        "delta_m": {**asdict(mean), "enough": verdict.enough(mean, len(numbers))},
-        "sentence": verdict.sentence(delta, mean, seeds=len(numbers)),
-        "warnings": notes,
-        "conflicts": [asdict(conflict) for conflict in against],
-        "budget": {
-            task: {"steps": [one.budget[task].steps for one in found], "rows": [one.budget[task].rows for one in found]}
-            for task in tasks
-        },
-        "runs": {one.together.seed: str(one.together.folder) for one in found},
-    }
-
-
-def _sample(tables: Tables, task: str, found: HeldOut) -> Sample:
-    golds = held_out.golds(tables, task, found)
-    score = scorer(tables.tasks[task].kind, found.metric, found.predictions, golds)
-    return Sample(score, len(found.rows), held_out.inputs_key(tables, task, found))
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: no NaN, no tuples, texts for keys."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unisono import files
 from unisono.recipe import Recipe, RecipeError
 from unisono.study import storage
-from unisono.study.errors import StudyError
+from unisono.study.errors import StudyError, in_one_process
 
 if TYPE_CHECKING:
     from unisono.study.worker import Run
@@ -45,6 +45,7 @@ def tune(
     Raises:
         RecipeError, StudyError: it cannot be done. KeyboardInterrupt: interrupted; the same call goes on from there.
     """
+    in_one_process("tune")
     storage.need_optuna()
     from unisono.study import crew, results, spaces
     from unisono.study.worker import WORKERS, work
