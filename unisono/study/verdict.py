@@ -19,9 +19,10 @@ def sentence(tasks: Mapping[str, Interval], mean: Interval, *, seeds: int) -> st
     gained = [name for name, found in tasks.items() if found.low > 0]
     lost = [name for name, found in tasks.items() if found.high < 0]
     unclear = [name for name in tasks if name not in gained and name not in lost]
+    show = "shows" if len(unclear) == 1 else "show"
     said = [
         f"{', '.join(names)} {what}"
-        for names, what in ((gained, "gained"), (lost, "lost"), (unclear, "shows no clear difference"))
+        for names, what in ((gained, "gained"), (lost, "lost"), (unclear, f"{show} no clear difference"))
         if names
     ]
     if not math.isfinite(mean.mean):
