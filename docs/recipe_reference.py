@@ -38,6 +38,12 @@ def render(schema: Mapping[str, Any]) -> str:
             for name, section in defs.items()
             if name.endswith("_head")
         ),
+        _section(
+            "balance",
+            "A plain text stands for `{method: text}`; a method's own options ([balance.md](balance.md)) stand beside it.",
+            defs["Balance"],
+            defs,
+        ),
         _section("mix", "A plain text stands for `{by: text}`.", defs["Mix"], defs),
         _section(
             "stages.N",

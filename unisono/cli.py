@@ -136,6 +136,24 @@ def compare(
 
 
 @app.command()
+def affinity(
+    recipe: RecipeFile,
+    fresh: Annotated[bool, typer.Option("--fresh", help="delete what an earlier measurement left")] = False,
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Measure in one joint run what a step on each task does to the others, and propose groups."""
+    from unisono import show
+    from unisono.study import tables
+    from unisono.study.affinity import affinity
+    from unisono.train.progress import Progress
+    from unisono.train.run import open_recipe
+
+    result = affinity(open_recipe(recipe, set_ or ()), fresh=fresh, where=recipe, listeners=lambda: (Progress(),))
+    show.studied(result, tables.related(result), as_json=json)
+
+
+@app.command()
 def tune(
     recipe: RecipeFile,
     workers: Annotated[int, typer.Option("--workers", help="processes that run trials at once")] = 1,

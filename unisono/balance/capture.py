@@ -131,6 +131,16 @@ class Capture:
         self._sparse[id(p)][row] = [merged]
         return merged
 
+    @torch.no_grad()
+    def descend(self, row: int, rate: float) -> None:
+        """Moves the shared parameters against one captured gradient: θ ← θ - rate · g."""
+        for p in self.parameters:
+            piece = self._pieces[id(p)]
+            p.sub_(self.matrix[row, piece.begin : piece.end].view_as(p), alpha=rate)
+        for p in self.tables:
+            if (found := self._merged(p, row)) is not None:
+                p.index_add_(0, found.indices()[0], found.values(), alpha=-rate)
+
     def combine(self, weights: Tensor) -> None:
         """Sets ``.grad`` of the shared parameters to Σ wᵣ gᵣ.
 

@@ -192,6 +192,10 @@ class Balance(BaseModel):
         False, description="measure how the tasks' gradients lie to each other at each evaluation, whatever the method"
     )
 
+    affinity: bool = Field(
+        False, description="measure at each evaluation what a step on one task would do to the others' losses (TAG)"
+    )
+
     @model_validator(mode="after")
     def _known(self) -> Balance:
         if self.method not in METHODS:
@@ -199,7 +203,8 @@ class Balance(BaseModel):
         unknown = unknown_option(self.method, self.options)
         known = METHODS[self.method].options
         if unknown:
-            raise ValueError(f'"{unknown}" is not an option of {self.method}{nearest(unknown, [*known, "conflicts"])}')
+            valid = [*known, "conflicts", "affinity"]
+            raise ValueError(f'"{unknown}" is not an option of {self.method}{nearest(unknown, valid)}')
         for name, value in self.options.items():
             if isinstance(value, bool) or not isinstance(value, str if isinstance(known[name], str) else int | float):
                 raise ValueError(f"{name}: {value!r} is not like its default {known[name]!r}")

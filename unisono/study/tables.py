@@ -33,6 +33,24 @@ def compared(result: Mapping[str, Any]) -> list[RenderableType]:
     return lines + [Text(f"warning: {line}", style="yellow") for line in result["warnings"]]
 
 
+def related(result: Mapping[str, Any]) -> list[RenderableType]:
+    """What ``affinity`` returned: the matrix, and the groups that it suggests."""
+    tasks = result["tasks"]
+    title = f"a step on the row's task lowers the column's loss by, in 1/1000 of it ({result['looks']} looks)"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for task in tasks:
+        table.add_column(escape(task), justify="right")
+    for task, row, errors in zip(tasks, result["affinity"], result["deviation"], strict=True):
+        table.add_row(
+            escape(task), *(f"{1e3 * a:+.3g} ± {1e3 * e:.2g}" for a, e in zip(row, errors, strict=True)), style=""
+        )
+    groups = " | ".join(", ".join(group) for group in result["groups"])
+    together = len(result["groups"]) == 1
+    said = "learn all of them together" if together else f"learn them in {len(result['groups'])} groups: {groups}"
+    return [table, Text(f"By these affinities: {said}. They are a measurement of one run, not yet a proof.")]
+
+
 def tuned(result: Mapping[str, Any]) -> list[RenderableType]:
     """What ``tune`` returned: the best trials, what mattered, and where the recipes are."""
     objectives, front = result["objectives"], set(result["pareto"])

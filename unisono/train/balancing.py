@@ -29,6 +29,7 @@ class Balanced:
         losses: task -> each pass's total loss, of this process's rows.
         weights: task -> λ, the balance's and the recipe's multiplied.
         gramians: layer -> (T, T) inner products of the gradients of ``tasks``, where they were captured.
+        affinity: (T, T) of ``tasks``: by which share of itself a step along gradient i alone would lower loss j.
         problem: why the balance could not be used in this step, and the plain sum was; or None.
     """
 
@@ -36,6 +37,7 @@ class Balanced:
     weights: dict[str, float]
     tasks: tuple[str, ...] = ()
     gramians: Mapping[str, Tensor] | None = None
+    affinity: Tensor | None = None
     problem: str | None = None
 
     @property
@@ -107,6 +109,7 @@ class Balancing:
         *,
         step: int,
         measure: bool = False,
+        ahead: float | None = None,
     ) -> Balanced:
         """The step's gradients, in ``.grad``.
 
@@ -114,12 +117,14 @@ class Balancing:
             passes: task -> this process's rows, cut into passes.
             units: task -> labelled units of the step, over all processes.
             measure: capture the gradients even where the method does not ask for them.
+            ahead: measure affinity too, by looking ahead along each task's gradient at this learning rate.
         """
         present = tuple(name for name in self.names if units.get(name) and self.by_hand[name])
         self.summed = False
         self._passes = (passes, units, present, around)
+        measure = measure or ahead is not None
         if present and (self.captures or measure) and self._shared():
-            return self._captured(passes, units, present, around, step)
+            return self._captured(passes, units, present, around, step, ahead)
         return self._plain(passes, units, present, around, step)
 
     def _plain(
@@ -155,6 +160,7 @@ class Balancing:
         present: tuple[str, ...],
         around: Around,
         step: int,
+        ahead: float | None,
     ) -> Balanced:
         capture, parts = self._ready_capture(), 2 if self.halves else 1
         capture.begin(len(present) * parts)
@@ -182,6 +188,9 @@ class Balancing:
             else None,  # each half is half of the mean: twice it estimates all
             matrix=capture.matrix if parts == 1 else None,
         )
+        affinity = None
+        if ahead is not None and torch.isfinite(whole).all():
+            affinity = self._look_ahead(capture, parts, ahead / math.sqrt(scale), step)
         ones = torch.ones(len(present), dtype=torch.float64)
         weights, update, problem = ones, None, None
         if self.method is not None and torch.isfinite(whole).all() and torch.isfinite(seen.losses).all():
@@ -208,20 +217,46 @@ class Balancing:
             self.by_hand | {n: self.by_hand[n] * float(w) for n, w in zip(present, weights, strict=True)},
             present,
             {name: _fold(g, parts) / scale for name, g in layers.items()},
+            affinity,
             problem,
         )
 
-    @torch.no_grad()
     def look_again(self) -> None:
         """The last step's rows once more after its update, for a method that wants to see what it did."""
         if self.method is None or not self.method.looks_again or self._passes is None:
             return
+        present = self._passes[2]
+        means = self._losses_now()
+        if torch.isfinite(means).all():
+            self.method.after([self.names.index(n) for n in present], means)
+
+    @torch.no_grad()
+    def _losses_now(self) -> Tensor:
+        """(T,) mean losses of the step's rows with the parameters as they are."""
+        assert self._passes is not None
         passes, units, present, around = self._passes
         silent = replace(around, backward=lambda loss: None)
         losses = gradients(self.loss, {n: passes.get(n, ()) for n in present}, units, self.by_hand, **vars(silent))
-        means = self._means(losses, units, present)
-        if torch.isfinite(means).all():
-            self.method.after([self.names.index(n) for n in present], means)
+        return self._means(losses, units, present)
+
+    @torch.no_grad()
+    def _look_ahead(self, capture: Capture, parts: int, rate: float, step: int) -> Tensor:
+        """(T, T) 1 - Lⱼ(θ - rate · gᵢ) / Lⱼ(θ) over the step's rows. Fifty et al. 2021 (TAG), equation 1.
+
+        The same dropout is drawn for every look, and the parameters end as they began, to the bit.
+        """
+        shared = [*capture.parameters, *capture.tables]
+        kept = [p.detach().clone() for p in shared]
+        found = []
+        for task in range(-1, capture.rows // parts):
+            for row in range(task * parts, (task + 1) * parts) if task >= 0 else ():
+                capture.descend(row, rate)
+            with self._drawing(step):
+                found.append(self._losses_now())
+            for p, before in zip(shared, kept, strict=True):
+                p.copy_(before)
+        before, after = found[0], torch.stack(found[1:])
+        return 1 - after / before
 
     def look_anew(self) -> None:
         """Other parameters may learn from now on: a capture of those that did is let go."""

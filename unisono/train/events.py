@@ -73,6 +73,15 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Affinity:
+    """What a step on one task's gradient alone would do to the others' losses of the same rows."""
+
+    step: int
+    tasks: Sequence[str]  # T of them
+    matrix: Sequence[Sequence[float]]  # (T, T): row i the step, column j the share by which loss j would fall
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """Scores on held-out rows."""
 
@@ -123,7 +132,7 @@ class Finished:
     scores: Scores = field(default_factory=dict)  # of the best evaluation
 
 
-Event = Started | Stepped | Gradients | Staged | Left | Evaluated | Saved | Skipped | Noted | Finished
+Event = Started | Stepped | Gradients | Affinity | Staged | Left | Evaluated | Saved | Skipped | Noted | Finished
 
 
 class Listener(Protocol):

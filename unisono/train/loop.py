@@ -26,7 +26,19 @@ from unisono.train import checkpoints, state
 from unisono.train.balancing import Around, Balanced, Balancing, cosines, densify, sparse_tables
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
-from unisono.train.events import Bus, Evaluated, Event, Finished, Gradients, Noted, Saved, Skipped, Started, Stepped
+from unisono.train.events import (
+    Affinity,
+    Bus,
+    Evaluated,
+    Event,
+    Finished,
+    Gradients,
+    Noted,
+    Saved,
+    Skipped,
+    Started,
+    Stepped,
+)
 from unisono.train.optim import Schedule, parameter_groups
 from unisono.train.processes import agreed, sum_gradients, total
 from unisono.train.sampler import Sampler, cut, deal
@@ -227,8 +239,10 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * scale * self.staging.rate(group["name"])
         self.step += 1
-        measure = self.recipe.balance.conflicts and self._due(self.settings.evaluate_every, 100)
-        units, found = self._forward_backward(mine, measure=measure)
+        due = self._due(self.settings.evaluate_every, 100)
+        ahead = self.settings.trunk_lr * scale if self.recipe.balance.affinity and due else None
+        measure = self.recipe.balance.conflicts and due
+        units, found = self._forward_backward(mine, measure=measure, ahead=ahead)
         losses, names = found.losses, list(self.examples)
         facts = torch.zeros(len(names) * 2 + 1, dtype=torch.float64)
         for i, task in enumerate(names):
@@ -274,6 +288,8 @@ class Loop:
             layers = {**found.gramians, "all": whole}
             norms = {layer: g.diagonal().clamp(min=0).sqrt().tolist() for layer, g in layers.items()}
             self.bus(Gradients(self.step, found.tasks, norms, {layer: cosines(g) for layer, g in layers.items()}))
+        if found.affinity is not None:
+            self.bus(Affinity(self.step, found.tasks, found.affinity.tolist()))
 
     def _sum_gradients(self) -> None:
         """Adds up the processes' gradients; those of the shared parameters are whole where they were captured."""
@@ -282,7 +298,7 @@ class Loop:
         sum_gradients(self.accelerator, self.model.heads.parameters() if self.balancing.summed else parameters)
 
     def _forward_backward(
-        self, mine: Mapping[str, list[int]], *, measure: bool = False
+        self, mine: Mapping[str, list[int]], *, measure: bool = False, ahead: float | None = None
     ) -> tuple[dict[str, int], Balanced]:
         """Gradients of this process's rows. Without memory for them, the same rows again in smaller passes."""
         units: dict[str, int] | None = None
@@ -295,7 +311,7 @@ class Loop:
             self.stepper.zero_grad(set_to_none=True)
             try:
                 around = Around(self._autocast, self.accelerator.backward)
-                return units, self.balancing.take(passes, units, around, step=self.step, measure=measure)
+                return units, self.balancing.take(passes, units, around, step=self.step, measure=measure, ahead=ahead)
             except (RuntimeError, MemoryError) as error:
                 largest = max((p.batch.ids.layout.total for parts in passes.values() for p in parts), default=0)
                 alone = all(len(p.rows) == 1 for parts in passes.values() for p in parts)
