@@ -40,7 +40,7 @@ def render(schema: Mapping[str, Any]) -> str:
         ),
         _section(
             "balance",
-            "A plain text stands for `{method: text}`; a method's own options ([balance.md](balance.md)) stand beside it.",
+            "A plain text stands for `{method: text}`; a method's options ([balance.md](balance.md)) stand beside it.",
             defs["Balance"],
             defs,
         ),
