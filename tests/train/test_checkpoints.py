@@ -178,9 +178,10 @@ def test_names_that_are_not_plain_files_are_refused(tmp_path, bad):
 
 
 SAVER = """
-import sys, torch
+import signal, sys, torch
 from pathlib import Path
 from unisono.train import checkpoints
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where the tests were started in the background
 x = torch.randn(200_000)
 step = 0
 while True:
