@@ -324,4 +324,8 @@ def test_workers_leave_when_their_parent_is_killed_and_the_same_command_goes_on(
     begun = len(ends.read_text().splitlines())
     stub = Stub()
     result = tune(wanted, run=stub)
-    assert len(stub.seen) == 4 - begun and [t["state"] for t in result["trials"]] == ["complete"] * 4
+    # A worker may have left between the end of its run and the study's hearing of it: then the run is asked once more.
+    assert 4 - begun <= len(stub.seen) <= 4 - begun + 2
+    assert [(t["number"], t["state"]) for t in result["trials"]] == [(k, "complete") for k in range(4)]
+    study = storage.open_study(wanted, tmp_path / "run" / "tune")
+    assert sum(attempt.state == TrialState.COMPLETE for attempt in study.trials) == 4
