@@ -15,13 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from ready import loop, peak_mb, step
+from ready import loop, memory_of, memory_ratio, step, tell_memory
 
 ROWS = {"path": "builtin:everyday", "limit": {"train": 2000, "validation": 10}}
 TASKS = {
@@ -76,25 +74,13 @@ def step_ratio(tokens: int, rounds: int) -> None:
         )
 
 
-def memory_of(count: int, tokens: int) -> dict[str, float]:
-    """Peak resident memory of steps with ``count`` equal tasks, in a process of its own."""
-    found = subprocess.run(
-        [sys.executable, __file__, "--memory-of", str(count), "--tokens", str(tokens)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(found.stdout.splitlines()[-1])
-
-
 def measure_memory(count: int, tokens: int) -> None:
     tasks = {f"t{i}": TASKS["intent"] for i in range(count)}
     with tempfile.TemporaryDirectory() as scratch:
         made = loop(tasks, tokens * count, Path(scratch))
         for _ in range(24 // count):  # as many passes whatever the count
             made._step()
-        heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
-        print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
+        tell_memory(made)
 
 
 if __name__ == "__main__":
@@ -107,17 +93,5 @@ if __name__ == "__main__":
         measure_memory(arguments.memory_of, arguments.tokens)
     else:
         step_ratio(arguments.tokens, arguments.rounds)
-        one, eight = memory_of(1, arguments.tokens), memory_of(8, arguments.tokens)
-        ratio = (eight["peak_mb"] - eight["heads_mb"] + one["heads_mb"]) / one["peak_mb"]
-        print(
-            json.dumps(
-                {
-                    "benchmark": "peak memory, 8 equal tasks / 1 task",
-                    "one_mb": round(one["peak_mb"]),
-                    "eight_mb": round(eight["peak_mb"]),
-                    "more_heads_mb": round(eight["heads_mb"] - one["heads_mb"], 1),
-                    "ratio": round(ratio, 3),
-                    "target": "<= 1.1",
-                }
-            )
-        )
+        ratio = memory_ratio(*(memory_of(__file__, count, arguments.tokens) for count in (1, 8)))
+        print(json.dumps({"benchmark": "peak memory, 8 equal tasks / 1 task", **ratio, "target": "<= 1.1"}))

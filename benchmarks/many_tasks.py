@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from ready import loop, peak_mb, step
+from ready import loop, memory_of, memory_ratio, step, tell_memory
 
 ROWS = {"path": "builtin:everyday", "limit": {"train": 600, "validation": 10}}
 FEW, MANY = 10, 100
@@ -63,8 +61,7 @@ def memory(count: int, tokens: int) -> None:
         made = loop(tagging(count), tokens * count, Path(scratch))
         for _ in range(2 * MANY // count):
             step(made, made.sampler.draw(made.shares()))
-        heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
-        print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
+        tell_memory(made)
 
 
 if __name__ == "__main__":
@@ -77,24 +74,5 @@ if __name__ == "__main__":
         memory(arguments.memory_of, arguments.tokens)
     else:
         times(arguments.tokens, arguments.rounds)
-        own = {
-            count: json.loads(
-                subprocess.run(
-                    [sys.executable, __file__, "--memory-of", str(count), "--tokens", str(arguments.tokens)],
-                    capture_output=True, text=True, check=True,
-                ).stdout.splitlines()[-1]
-            )
-            for count in (FEW, MANY)
-        }  # fmt: skip
-        many, few = own[MANY], own[FEW]
-        print(
-            json.dumps(
-                {
-                    "benchmark": f"peak memory, {MANY} tasks / {FEW} tasks",
-                    "few_mb": round(few["peak_mb"]),
-                    "many_mb": round(many["peak_mb"]),
-                    "more_heads_mb": round(many["heads_mb"] - few["heads_mb"], 1),
-                    "ratio": round((many["peak_mb"] - many["heads_mb"] + few["heads_mb"]) / few["peak_mb"], 3),
-                }
-            )
-        )
+        ratio = memory_ratio(*(memory_of(__file__, count, arguments.tokens) for count in (FEW, MANY)))
+        print(json.dumps({"benchmark": f"peak memory, {MANY} tasks / {FEW} tasks", **ratio}))

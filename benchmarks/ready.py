@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,3 +58,27 @@ def peak_mb() -> float:
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1e3
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def tell_memory(made: Any) -> None:
+    """Prints what ``memory_of`` reads: the peak, and what the heads hold of it (weights, gradients, two moments)."""
+    heads = sum(p.numel() for n, p in made.model.named_parameters() if n.startswith("heads.")) * 16 / 1e6
+    print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
+
+
+def memory_of(script: str, count: int, tokens: int) -> dict[str, float]:
+    """What ``script --memory-of COUNT`` tells, in a process of its own."""
+    command = [sys.executable, script, "--memory-of", str(count), "--tokens", str(tokens)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def memory_ratio(few: dict[str, float], many: dict[str, float]) -> dict[str, float]:
+    """Both peaks, and their ratio without the heads that the larger has more."""
+    more = many["heads_mb"] - few["heads_mb"]
+    return {
+        "few_mb": round(few["peak_mb"]),
+        "many_mb": round(many["peak_mb"]),
+        "more_heads_mb": round(more, 1),
+        "ratio": round((many["peak_mb"] - more) / few["peak_mb"], 3),
+    }

@@ -17,6 +17,7 @@ from unisono.balance.make import MissingDependency, make
 from unisono.heads import Loss
 from unisono.model import Batch, MultiTaskModel
 from unisono.recipe import Recipe, RecipeError
+from unisono.train.events import Affinity, Event, Gradients
 from unisono.train.processes import total
 from unisono.train.step import Pass, gradients
 
@@ -39,6 +40,15 @@ class Balanced:
     gramians: Mapping[str, Tensor] | None = None
     affinity: Tensor | None = None
     problem: str | None = None
+
+    def measured(self, step: int) -> Iterator[Event]:
+        """How the tasks' gradients lay to each other, and their affinity, where they were looked at."""
+        if self.gramians:
+            layers = {**self.gramians, "all": torch.stack(list(self.gramians.values())).sum(0)}
+            norms = {layer: g.diagonal().clamp(min=0).sqrt().tolist() for layer, g in layers.items()}
+            yield Gradients(step, self.tasks, norms, {layer: cosines(g) for layer, g in layers.items()})
+        if self.affinity is not None:
+            yield Affinity(step, self.tasks, self.affinity.tolist())
 
     @property
     def norms(self) -> dict[str, float]:

@@ -23,16 +23,14 @@ from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, labelled
 from unisono.recipe import Recipe
 from unisono.train import checkpoints, state
-from unisono.train.balancing import Around, Balanced, Balancing, cosines, densify, sparse_tables
+from unisono.train.balancing import Around, Balanced, Balancing, densify, sparse_tables
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
 from unisono.train.events import (
-    Affinity,
     Bus,
     Evaluated,
     Event,
     Finished,
-    Gradients,
     Noted,
     Saved,
     Skipped,
@@ -283,13 +281,8 @@ class Loop:
                 norm=norm,
             )
         )
-        if found.gramians and self._due(self.settings.evaluate_every, 100):
-            whole = torch.stack(list(found.gramians.values())).sum(0)
-            layers = {**found.gramians, "all": whole}
-            norms = {layer: g.diagonal().clamp(min=0).sqrt().tolist() for layer, g in layers.items()}
-            self.bus(Gradients(self.step, found.tasks, norms, {layer: cosines(g) for layer, g in layers.items()}))
-        if found.affinity is not None:
-            self.bus(Affinity(self.step, found.tasks, found.affinity.tolist()))
+        for event in found.measured(self.step) if due else ():
+            self.bus(event)
 
     def _sum_gradients(self) -> None:
         """Adds up the processes' gradients; those of the shared parameters are whole where they were captured."""
