@@ -18,6 +18,7 @@ from torch import Tensor
 
 from unisono.balance import METHODS
 from unisono.balance.base import Seen
+from unisono.balance.methods import METHODS, SUMS
 from unisono.balance.make import make
 
 SCALES = torch.tensor([1.0, 100.0], dtype=torch.float64)
@@ -60,7 +61,7 @@ def descend(name: str, lr: float, steps: int) -> Tensor:
 
 def main(steps: int) -> None:
     for name in METHODS:
-        if name == "fixed":
+        if name in SUMS and name != "sum":
             continue
         ways = [(descend(name, lr, steps), lr) for lr in (1.0, 0.1, 0.01)]
         share, lr = max(ways, key=lambda way: float(way[0].min()))

@@ -30,6 +30,7 @@ def render(schema: Mapping[str, Any]) -> str:
         OPENING,
         _section("The whole", "", schema, defs),
         _section("trunk", "A plain text stands for `{pretrained: text}`.", defs["Trunk"], defs),
+        _section("trunk.lora", defs["Lora"]["description"], defs["Lora"], defs),
         _section("tasks", "A name for each task: letters, digits, `-` and `_`.", defs["Task"], defs),
         _section("tasks.NAME.data", "A plain text stands for `{path: text}`.", defs["Data"], defs),
         _section("tasks.NAME.data.ratio", "", defs["Ratio"], defs),

@@ -35,6 +35,7 @@ EXTRAS = {
     "tensorboard": "TensorBoard's log of a run",
     "balance": "every balance but the plain sum",
     "tune": "Optuna, for `unisono tune`",
+    "lora": "PEFT, for `trunk.lora`",
 }
 PATIENCE = 180  # seconds for all imports together
 LITTLE = 5  # GB of free disk below which a run may not find room

@@ -20,7 +20,7 @@ from unisono.packed import Layout, Packed, passes
 from unisono.recipe import nearest
 from unisono.stems.text import TextStem
 from unisono.tasks import Task
-from unisono.trunk import Trunk
+from unisono.trunk import Trunk, merged_state
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -238,14 +238,17 @@ class MultiTaskModel(nn.Module):
     # -- folders ---------------------------------------------------------------------------------------------------
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes a folder in the Hugging Face layout, whole or not at all: config, weights, tokenizer, README.md."""
+        """Writes a folder in the Hugging Face layout, whole or not at all: config, weights, tokenizer, README.md.
+
+        LoRA's adapters are merged into the weights: the folder is that of a plain model.
+        """
         folder = Path(folder)
         new = folder.with_name(f".{folder.name}.writing")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         self.write_config(new)
         save_file(
-            {n: t.detach().cpu().contiguous() for n, t in self.state_dict().items()}, new / WEIGHTS, {"format": "pt"}
+            {n: t.detach().cpu().contiguous() for n, t in merged_state(self).items()}, new / WEIGHTS, {"format": "pt"}
         )
         files.replace_folder(new, folder)
 

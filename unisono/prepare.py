@@ -107,6 +107,17 @@ def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
             positions=max(512, wanted.max_length or 0),
             dropout=0.1 if wanted.dropout is None else wanted.dropout,
         )
+    if wanted.lora:
+        try:
+            trunk.adapt(
+                rank=wanted.lora.rank,
+                alpha=wanted.lora.alpha,
+                dropout=wanted.lora.dropout,
+                targets=wanted.lora.projections,
+            )
+        except (ImportError, ValueError) as error:
+            raise RecipeError(f"trunk.lora: {error}") from None
+        embedding.requires_grad_(False)  # the word table belongs to the pretrained weights
     if wanted.checkpointing:
         trunk.checkpoint()
     able = trunk.positions or 8192  # a trunk without a position table can go on; the tokenizer's limit is a habit

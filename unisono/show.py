@@ -185,7 +185,8 @@ def checked(report: Any, *, as_json: bool) -> None:
         table.add_row(task.name, task.kind, f"{task.rows:,}", f"{task.tokens_per_row:.0f}", number(task.loss))
     console.print(table)
     steps = f"{report.steps:,} steps" if report.steps else f"{report.minutes:g} minutes"
-    console.print(f"{report.parameters / 1e6:.1f} million parameters on {report.device}; {steps}")
+    some = f", {report.learning / 1e6:.2f} million of them learn," if report.learning < report.parameters else ""
+    console.print(f"{report.parameters / 1e6:.1f} million parameters{some} on {report.device}; {steps}")
     console.print(f"estimate: {duration(report.seconds)} of training, {report.gigabytes:.1f} GB of memory")
     for line in report.notes:
         console.print(f"note: {line}", style="yellow")

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unisono.balance import METHODS
 from unisono.balance.base import Balance, Seen
 from unisono.balance.make import make
+from unisono.balance.methods import METHODS, SUMS
 
 AGGREGATIONS = [name for name, method in METHODS.items() if method.kind == "aggregation"]
-WEIGHTINGS = [name for name, method in METHODS.items() if method.kind == "weighting" and name not in ("sum", "fixed")]
+WEIGHTINGS = [name for name, method in METHODS.items() if method.kind == "weighting" and name not in SUMS]
 EVERY = [*WEIGHTINGS, *AGGREGATIONS]
 RANDOM = {"rlw", "pcgrad", "gradvac", "graddrop"}
 

@@ -10,10 +10,11 @@ from torch.testing import assert_close
 
 from tests.balance.examples import AGGREGATIONS, EVERY, RANDOM, built, jacobian, seen, step, update_of
 from unisono.balance import METHODS
+from unisono.balance.methods import METHODS, SUMS
 from unisono.balance.make import make
 
 WANTED = [
-    "fixed", "uncertainty", "dwa", "rlw", "gls", "famo", "imtl-l", "stch", "gradnorm", "db-mtl", "excess-mtl",
+    "fixed", "auto", "uncertainty", "dwa", "rlw", "gls", "famo", "imtl-l", "stch", "gradnorm", "db-mtl", "excess-mtl",
     "sum", "mgda", "pcgrad", "gradvac", "cagrad", "graddrop", "imtl-g", "nash-mtl", "aligned-mtl", "fairgrad",
     "sdmgrad", "modo", "config", "dualproj", "upgrad"
 ]  # fmt: skip
@@ -108,5 +109,6 @@ def test_gradients_that_do_not_conflict_give_their_sum(name):
     assert low < float(update.norm()) / math.sqrt(3) < high
 
 
-def test_the_plain_sum_needs_no_method():
-    assert make("sum", 3) is None and make("fixed", 3) is None
+@pytest.mark.parametrize("name", SUMS)
+def test_the_plain_sum_needs_no_method(name):
+    assert make(name, 3) is None and METHODS[name].kind == "weighting"

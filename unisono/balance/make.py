@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unisono.balance.base import Balance
-from unisono.balance.methods import METHODS
+from unisono.balance.methods import METHODS, SUMS
 
 INSTALL = 'pip install "unisono[balance]"'
 
@@ -22,7 +22,7 @@ def make(method: str, count: int, options: Mapping[str, Any] | None = None, *, p
         options: as in ``METHODS[method].options``.
         period: steps in an epoch, for the methods that speak of epochs.
     """
-    if method in ("sum", "fixed"):
+    if method in SUMS:
         return None
     settings = {**METHODS[method].options, **(options or {})}
     if "period" in settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,16 +17,24 @@ class Method:
             ``aggregation``: the tasks' gradients of the shared parameters become one; heads keep their own gradient.
         paper: where it is defined.
         options: what a recipe may set, with the default of each.
+        bounds: option -> least and greatest value, where a recipe is to be held to them.
     """
 
     kind: Literal["weighting", "aggregation"]
     paper: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 METHODS: dict[str, Method] = {
     "sum": Method("weighting", "L = Σ λᵢLᵢ with the recipe's λ"),
     "fixed": Method("weighting", "the same as sum"),
+    "auto": Method(
+        "weighting",
+        "a plain sum whose λ a short search chooses; Xin et al. 2022, Kurin et al. 2022",
+        {"trials": 8, "cost": 0.25, "span": 10.0, "rates": 1},
+        {"trials": (2, 64), "cost": (0.01, 1), "span": (1.1, 1e6), "rates": (1, 5)},
+    ),
     "uncertainty": Method("weighting", "Kendall et al. 2018, eq. 10", {"lr": 0.01}),
     "imtl-l": Method("weighting", "Liu et al. 2021, IMTL, eq. 4", {"lr": 0.01}),
     "dwa": Method("weighting", "Liu et al. 2019, eq. 7", {"temperature": 2.0, "period": 0}),
@@ -55,6 +64,21 @@ METHODS: dict[str, Method] = {
     "dualproj": Method("aggregation", "Lopez-Paz & Ranzato 2017; Quinton & Rey 2024, section 4"),
     "upgrad": Method("aggregation", "Quinton & Rey 2024, eq. 6"),
 }
+
+
+SUMS = ("sum", "fixed", "auto")  # in a step a plain sum, for which there is nothing to make
+
+
+def wrong_value(method: str, name: str, value: Any) -> str | None:
+    """What is wrong with the value of an option, if it is."""
+    default = METHODS[method].options[name]
+    like = str if isinstance(default, str) else int if isinstance(default, int) else int | float
+    if isinstance(value, bool) or not isinstance(value, like):
+        return f"{value!r} is not like its default {default!r}"
+    low, high = METHODS[method].bounds.get(name, (-math.inf, math.inf))
+    if not isinstance(value, str) and not low <= value <= high:
+        return f"{value!r} is not between {low:g} and {high:g}"
+    return None
 
 
 def unknown_option(method: str, options: Mapping[str, Any]) -> str | None:

@@ -9,6 +9,20 @@ from unisono.data.roles import Role
 from unisono.data.rows import Rows
 from unisono.data.sniff import Guess, sniff
 from unisono.data.spec import Data
+from unisono.data.splits import cut
 from unisono.data.summary import summary
 
-__all__ = ["Data", "DataError", "Examples", "Guess", "Quarantine", "Role", "Rows", "encode", "load", "sniff", "summary"]
+__all__ = [
+    "Data",
+    "DataError",
+    "Examples",
+    "Guess",
+    "Quarantine",
+    "Role",
+    "Rows",
+    "cut",
+    "encode",
+    "load",
+    "sniff",
+    "summary",
+]

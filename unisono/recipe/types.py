@@ -15,6 +15,7 @@ from unisono.balance.methods import METHODS, unknown_option
 from unisono.data.spec import Data
 from unisono.recipe import staged
 from unisono.recipe.errors import nearest
+from unisono.recipe.lora import Lora
 from unisono.recipe.section import Section as _Section
 from unisono.recipe.staged import Stage
 from unisono.recipe.tune import Tune
@@ -40,6 +41,7 @@ class Trunk(_Section):
         None, ge=8, description="longest input in tokens; default: what the encoder can take"
     )
     checkpointing: bool = Field(False, description="recompute activations in the backward pass to save memory")
+    lora: Lora | None = Field(None, description="freeze the pretrained weights and train small adapters beside them")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Trunk:
@@ -50,6 +52,8 @@ class Trunk(_Section):
             raise ValueError('say "pretrained" (such as minilm), or "layers", "width" and "heads" for one from scratch')
         if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.lora and not self.pretrained:
+            raise ValueError('"lora" needs "pretrained": random weights that stand still are nothing to adapt')
         return self
 
 

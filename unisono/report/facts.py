@@ -11,7 +11,7 @@ import yaml
 
 from unisono.recipe import RecipeError
 from unisono.report import jsonfiles, results, training
-from unisono.report.results import Affinity, Compare, Tune
+from unisono.report.results import Affinity, Auto, Compare, Tune
 from unisono.report.training import Ended, Training
 
 
@@ -37,6 +37,7 @@ class Facts:
     compare: Compare | None = None
     affinity: Affinity | None = None
     tune: Tune | None = None
+    auto: Auto | None = None
 
 
 def read(run: Path) -> Facts:
@@ -58,6 +59,7 @@ def read(run: Path) -> Facts:
         compare=results.read(run, "compare", Compare),
         affinity=results.read(run, "affinity", Affinity),
         tune=results.read(run, "tune", Tune),
+        auto=results.read(run, "auto", Auto, command="train"),
     )
 
 

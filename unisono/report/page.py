@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unisono import files
 from unisono.recipe import RecipeError
-from unisono.report import care, colours, conflicts, course, headline, stages, studied
+from unisono.report import auto, care, colours, conflicts, course, headline, stages, studied
 from unisono.report.facts import Facts, read
 from unisono.report.markup import Markup, element
 from unisono.report.section import Section
@@ -18,6 +18,7 @@ SECTIONS: tuple[Callable[[Facts], Section | None], ...] = (
     headline.best_scores,
     course.losses,
     course.metrics,
+    auto.auto,
     course.weights,
     course.rates,
     course.norm,

@@ -1,4 +1,4 @@
-"""Results: of compare, affinity and tune, as their files hold them."""
+"""Results: of compare, affinity, tune and balance: auto, as their files hold them."""
 
 from __future__ import annotations
 
@@ -93,6 +93,25 @@ class Tune(_Result):
         if isinstance(found, dict):
             return [found.get(name) for name in self.objectives]
         return [*(found or []), *[None] * len(self.objectives)][: len(self.objectives)]
+
+
+class Tried(_Result):
+    """A plain sum that was tried: λ of each task, the factor on learning rates, and what was left after each round."""
+
+    weights: dict[str, float]
+    rate: float = 1.0
+    left: list[float | None] = []
+
+
+class Auto(_Result):
+    """The search of ``balance: auto``. Rounds: how many trials, and the steps after which they were judged."""
+
+    tasks: list[str]
+    rounds: list[tuple[int, int]] = []
+    share: float = 0.0
+    seconds: float = 0.0
+    trials: list[Tried]
+    chosen: int | None = None
 
 
 Result = TypeVar("Result", bound=_Result)

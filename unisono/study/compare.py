@@ -56,6 +56,8 @@ def compare(
         ``conflicts`` and more.
 
     Raises:
+    if grid and recipe.balance.method == "auto":
+        raise RecipeError(f"{where}: --grid and balance: auto both choose λ; leave one of them out")
         RecipeError, StudyError, TrainingFailed: it cannot be done. KeyboardInterrupt: a run was interrupted; the same
         call goes on from there.
     """

@@ -58,6 +58,9 @@ def _problems(base: Recipe, path: str, space: Any, place: str) -> Iterator[str]:
     if first == "tasks" and rest and rest[0] not in base.tasks:
         yield f'{place}: {path}: there is no task "{rest[0]}"{nearest(rest[0], base.tasks)}'
         return
+    if base.balance.method == "auto" and first == "tasks" and rest[1:] == ["weight"]:
+        yield f"{place}: {path}: balance: auto chooses λ by itself; take this path or balance: auto out"
+        return
     for value in space if isinstance(space, list) else _ends(space):
         try:
             resolve(with_settings(base, {path: value}, where=place), place)

@@ -23,7 +23,7 @@ def model_card(
         scores: split -> task -> metric -> value.
         step: the optimizer step of the weights.
     """
-    size = sum(p.numel() for p in model.parameters())
+    size = sum(p.numel() for p in model.parameters()) - model.trunk.adapter_size  # merged on saving
     lines = ["---", "library_name: unisono", "tags: [multi-task, unisono]", "---", "", f"# {recipe.name}", ""]
     lines += [
         f"One Transformer encoder ({model.trunk.family}, width {model.trunk.width}) with {len(model.tasks)} heads, "

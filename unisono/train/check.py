@@ -37,11 +37,16 @@ class Checked:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found. ``seconds`` and ``gigabytes`` are estimates from one timed step."""
+    """What a check found. ``seconds`` and ``gigabytes`` are estimates from one timed step.
+
+    Args:
+        learning: of the parameters, those that learn in some stage.
+    """
 
     name: str
     tasks: list[Checked]
     parameters: int
+    learning: int
     device: str
     steps: int | None
     minutes: float | None
@@ -61,7 +66,7 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
         whole = read_tables(elsewhere, run=None, where=where)
         small = _limited(elsewhere)
         tables = read_tables(small, run=None, where=where)
-        model = build_model(small, tables)
+        model = build_model(elsewhere, whole)  # ten rows do not have all labels and words
         examples = encode(small, tables, model, ("train",))
         loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe))
         losses, seconds = _try(loop)
@@ -78,9 +83,12 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
         total = (steps or 0) * seconds * per_step if steps else 60.0 * (recipe.train.minutes or 0)
         if recipe.train.minutes:
             total = min(total, 60.0 * recipe.train.minutes)
+        learning = sum(p.numel() for name, p in model.named_parameters() if name not in loop.staging.fixed)
+        # What the step that was tried did not need yet: AdamW's two averages, and those of the weights.
+        kept = 4e-9 * learning * (2 + bool(recipe.train.ema))
         return Report(
-            recipe.name, tasks, sum(p.numel() for p in model.parameters()), str(loop.accelerator.device),
-            steps, recipe.train.minutes, total, _peak_gigabytes(), whole.bad_rows(),
+            recipe.name, tasks, sum(p.numel() for p in model.parameters()), learning, str(loop.accelerator.device),
+            steps, recipe.train.minutes, total, _peak_gigabytes() + kept, whole.bad_rows(),
         )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ class Started:
     device: str
     precision: str
     resumed_from: int | None = None
+    learning: int | None = None  # parameters that learn in some stage; None: all
 
 
 @dataclass(frozen=True)

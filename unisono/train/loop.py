@@ -97,8 +97,9 @@ class Loop:
         self.balancing.watches = self.staging.needs_norms
         longest = max(int(c.max()) for c in self.costs.values())
         self.micro_tokens = max(self.settings.micro_tokens or 16_384, longest)
+        learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         groups = parameter_groups(
-            model.named_parameters(),
+            learning,
             trunk_lr=self.settings.trunk_lr,
             head_lr=self.settings.head_lr,
             head_lrs={n: t.options.lr for n, t in tables.tasks.items() if t.options.lr is not None},
@@ -112,7 +113,7 @@ class Loop:
         self.optimizer = torch.optim.AdamW(groups, lr=self.settings.trunk_lr, fused=fused)
         self.stepper = accelerator.prepare_optimizer(self.optimizer, device_placement=False)
         self.schedule = Schedule(self.settings.schedule, warmup=self.settings.warmup)
-        self.ema = Ema(model.named_parameters(), self.settings.ema) if self.settings.ema else None
+        self.ema = Ema(learning, self.settings.ema) if self.settings.ema else None
         self.step, self.elapsed, self.bad_steps = 0, 0.0, 0
         self.best: dict[str, Any] = {"step": None, "mean": -math.inf}
         self.scores: Scores = {}
@@ -163,6 +164,7 @@ class Loop:
                 device=str(self.accelerator.device),
                 precision=self.settings.precision,
                 resumed_from=self.step or None,
+                learning=sum(p.numel() for n, p in self.model.named_parameters() if n not in self.staging.fixed),
             )
         )
         for name, rows in self.drawn.items():

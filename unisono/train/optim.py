@@ -26,7 +26,7 @@ def parameter_groups(
 ) -> list[Group]:
     """Sorts a model's parameters into groups for AdamW, each with ``name``, ``base_lr``, ``lr`` and ``weight_decay``.
 
-    Frozen parameters are sorted in too: AdamW leaves alone what has no gradient, and a later stage may thaw them.
+    What a stage freezes is sorted in too: AdamW leaves alone what has no gradient, and a later stage may thaw it.
 
     Args:
         named_parameters: ``stems.*``, ``trunk.*`` and ``heads.<task>.*``.

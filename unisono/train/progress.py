@@ -77,8 +77,11 @@ class Progress:
     def _start(self, event: Started) -> None:
         self._started, self._begin = event, time.monotonic()
         again = f", going on after step {event.resumed_from}" if event.resumed_from else ""
+        some = ""
+        if event.learning is not None and event.learning < event.parameters:
+            some = f"{event.learning / 1e6:.2f} M of them learn, "
         self._say(
-            f"{event.run}: {len(event.tasks)} tasks, {event.parameters / 1e6:.1f} M parameters, "
+            f"{event.run}: {len(event.tasks)} tasks, {event.parameters / 1e6:.1f} M parameters, {some}"
             f"{event.device}, {event.precision}{again}"
         )
         if self._console.is_terminal and not self._console.is_dumb_terminal:

@@ -18,6 +18,8 @@ from unisono.memory import keep_pages
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, read
 from unisono.train import checkpoints
+from unisono.train.auto import choose
+from unisono.train.beginning import Start
 from unisono.train.events import Bus, Finished, Listener, Noted
 from unisono.train.journal import Journal
 from unisono.train.loop import Loop
@@ -75,8 +77,23 @@ def train(
             examples = encode(recipe, tables, model, ("train", "validation"))
         for line in tables.bad_rows():
             bus(Noted(0, "warning", line))
+        choice = None
+        if recipe.balance.method == "auto":
+            start = Start(tables, examples, model)
+            choice = choose(recipe, start, bus, writes=accelerator.is_main_process)
+            if choice is None:
+                done = Finished(0, 0.0, "interrupted")
+                bus(done)
+                return done
+            recipe, tables = choice.recipe, start.under(choice.recipe)
+            model.tasks = dict(tables.tasks)
+            accelerator = make_accelerator(recipe)  # the search has used it: its scaler has a past
         loop = Loop(recipe, tables, examples, model, run, bus, accelerator)
         loop.restore()
+        if choice:
+            loop.remarks = (choice.sentence,)
+            if loop.step == 0:
+                bus(choice.event)
         done = loop.train()
     if done.reason == "done" and accelerator.is_main_process:
         files.write_atomic(run / FINISHED, json.dumps(asdict(done), indent=2) + "\n")

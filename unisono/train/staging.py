@@ -55,7 +55,7 @@ class Staging:
         self.patience = Patience(wanted)
         self.history = mix.History()
         self.teachers: dict[str, MultiTaskModel] = {}
-        self._may_learn = {name for name, p in model.named_parameters() if p.requires_grad}
+        self.fixed = {name for name, p in model.named_parameters() if not p.requires_grad}  # in all stages: LoRA's base
         self._check(tables)
 
     # -- what holds now --------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Staging:
         for name, _ in self.model.named_parameters():
             room, _, rest = name.partition(".")
             absent = room == "heads" and rest.split(".", 1)[0] not in tasks
-            if name in self._may_learn and not absent and not frozen(name, stage.freeze, self.model.trunk.depth):
+            if name not in self.fixed and not absent and not frozen(name, stage.freeze, self.model.trunk.depth):
                 yield name
 
     def _staged(self, step: int) -> Staged:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from unisono.recipe import RecipeError
+from unisono.train import base
 from unisono.train.checkpoints import Loaded
 from unisono.train.optim import optimizer_tensors, restore_optimizer
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 def taken(loop: Loop) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Group -> name -> tensor, not copied, and plain JSON."""
     optimizer, optimizer_state = optimizer_tensors(loop.optimizer, _names(loop))
-    tensors = {"model": dict(loop.model.state_dict()), "optimizer": optimizer}
+    model, fixed = loop.model.state_dict(), loop.staging.fixed
+    tensors = {"model": base.without(model, fixed), "optimizer": optimizer}
     if loop.ema:
         tensors["ema"] = loop.ema.tensors()
     if loop.recipe.balance.method != "sum":
@@ -27,6 +30,7 @@ def taken(loop: Loop) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         "sampler": loop.sampler.state_dict(),
         "staging": loop.staging.state_dict(),
         "seed": loop.recipe.seed,
+        "base": base.fingerprint(model, fixed) if fixed else None,
         "elapsed": loop.elapsed,
         "bad_steps": loop.bad_steps,
         "micro_tokens": loop.micro_tokens,
@@ -37,9 +41,16 @@ def taken(loop: Loop) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
 
 
 def given_back(loop: Loop, loaded: Loaded) -> None:
-    """Lets a training go on where ``taken`` left it. Tensors are copied."""
+    """Lets a training go on where ``taken`` left it. Tensors are copied.
+
+    Raises:
+        RecipeError: the weights that a checkpoint does not hold have changed.
+    """
     state = loaded.state
-    loop.model.load_state_dict(loaded.tensors["model"])
+    try:
+        base.give_back(loop.model, loop.staging.fixed, loaded.tensors["model"], state.get("base"))
+    except base.OtherWeights as error:
+        raise RecipeError(f"{loop.run}: {error}") from None
     restore_optimizer(loop.optimizer, _names(loop), loaded.tensors["optimizer"], state["optimizer"])
     if loop.ema:
         loop.ema.load(loaded.tensors["ema"])

@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
 import torch
@@ -19,6 +19,7 @@ from unisono.packed import Layout, Packed
 from unisono.trunk.attention import NAME
 from unisono.trunk.first import offer_first
 from unisono.trunk.locate import locate
+from unisono.trunk.lora import adapt, adapters
 from unisono.trunk.quiet import quiet
 
 log = logging.getLogger("unisono")
@@ -144,6 +145,12 @@ class Trunk(nn.Module):
     def family(self) -> str:
         return str(self.encoder.config.model_type)
 
+    @property
+    def adapter_size(self) -> int:
+        """How many numbers LoRA has added to the encoder."""
+        parts = [part for _, layer in adapters(self.encoder) for part in (layer.lora_A, layer.lora_B)]
+        return sum(p.numel() for part in parts for p in part.parameters())
+
     def config_dict(self) -> dict[str, Any]:
         """The shape of the encoder as plain JSON, for ``from_config``."""
         settings: dict[str, Any] = json.loads(self.encoder.config.to_json_string(use_diff=False))
@@ -171,6 +178,10 @@ class Trunk(nn.Module):
         if numbered and self.family != "albert":
             return int(numbered[1]) + 1
         return 0 if "embed" in parameter else self._count
+
+    def adapt(self, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> None:
+        """Freezes the encoder; only LoRA's adapters beside the ``targets`` learn from now on. See ``lora.adapt``."""
+        adapt(self.encoder, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
 
     def checkpoint(self, on: bool = True) -> None:
         """Keeps only each layer's input for the backward pass and computes the rest again: a third more work."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from unisono.dropout import dropout
 from unisono.packed import Layout, Packed
+from unisono.trunk.lora import bias_of, whole_matrix
 
 _KNOWN = ("BertLayer", "RobertaLayer", "XLMRobertaLayer", "CamembertLayer", "ElectraLayer")
 
@@ -31,28 +32,34 @@ def offer_first(encoder: nn.Module) -> bool:
 def _forward(layer: nn.Module, states: Tensor, *args: Any, first: bool = False, **others: Any) -> Tensor:
     """In place of the layer's own ``forward``, which it calls unless asked for first tokens: (1, N, D) -> (1, B, D)."""
     attention: Any = layer.attention.self  # type: ignore[union-attr]
-    plain = type(attention.key) is type(attention.value) is nn.Linear  # an adapter around them must not be passed by
-    if first and plain:
-        return first_states(layer, states[0], others["layout"])[None]
+    if first:
+        # What else is around keys and values must not be passed by.
+        key, value = (whole_matrix(p, learning=layer.training) for p in (attention.key, attention.value))
+        if key is not None and value is not None:
+            return first_states(layer, states[0], others["layout"], key, value)[None]
     out: Tensor = type(layer).forward(layer, states, *args, **others)
     return out[:, others["layout"].starts(out.device)] if first else out
 
 
-def first_states(layer: nn.Module, states: Tensor, layout: Layout) -> Tensor:
-    """What a layer of BERT's family gives for the first token of each sequence: (N, D) -> (B, D)."""
+def first_states(layer: nn.Module, states: Tensor, layout: Layout, key: Tensor, value: Tensor) -> Tensor:
+    """What a layer of BERT's family gives for the first token of each sequence: (N, D) -> (B, D).
+
+    Args:
+        key, value: (D, D) the matrices that make keys and values.
+    """
     attention: Any = layer.attention.self  # type: ignore[union-attr]
     padded, real = Packed(states, layout).padded()  # (B, L, D), (B, L)
     heads = (attention.num_attention_heads, attention.attention_head_size)  # H, K
     begin = padded[:, 0]
     query = attention.query(begin).unflatten(-1, heads)  # (B, H, K)
-    asked = torch.einsum("bhk,hkd->bhd", query, attention.key.weight.unflatten(0, heads))
-    shift = (query * attention.key.bias.unflatten(0, heads)).sum(-1, keepdim=True)  # cancels in the softmax
+    asked = torch.einsum("bhk,hkd->bhd", query, key.unflatten(0, heads))
+    shift = (query * bias_of(attention.key).unflatten(0, heads)).sum(-1, keepdim=True)  # cancels in the softmax
     scores = (asked @ padded.transpose(1, 2) + shift) * attention.scaling  # (B, H, L)
     weights = scores.masked_fill(~real[:, None], -torch.inf).softmax(-1)
     weights = dropout(weights, attention.dropout.p, attention.training)
     mean = weights @ padded  # (B, H, D)
-    mixed = torch.einsum("bhd,hkd->bhk", mean, attention.value.weight.unflatten(0, heads))
-    mixed = mixed + weights.sum(-1, keepdim=True) * attention.value.bias.unflatten(0, heads)
+    mixed = torch.einsum("bhd,hkd->bhk", mean, value.unflatten(0, heads))
+    mixed = mixed + weights.sum(-1, keepdim=True) * bias_of(attention.value).unflatten(0, heads)
     middle = layer.attention.output(mixed.flatten(1), begin)  # type: ignore[union-attr, operator]
     out: Tensor = layer.output(layer.intermediate(middle), middle)  # type: ignore[operator]
     return out
