@@ -50,7 +50,7 @@ def measure(count: int, tokens: int, rounds: int, methods: list[str]) -> None:
         arms = {name: swapped(base, name) for name in ["sum", *methods]}
         times: dict[str, list[float]] = {name: [] for name in arms}
         for number in range(rounds + 1):
-            rows = base.sampler.draw(base.shares())
+            rows = base.draw()
             order = list(arms) if number % 2 else list(arms)[::-1]
             for name in order:
                 base.balancing = arms[name]
@@ -102,7 +102,7 @@ def peers(count: int, tokens: int, rounds: int) -> None:
 
         def total(passes: Any, units: Any) -> list[Any]:
             """Every task's mean loss, from one joint pack."""
-            batches = {t: ps[0].batch for t, ps in passes.items()}
+            batches = {one.batches[0].task: one.batches[0] for one in passes}
             layouts = [b.ids.layout for b in batches.values()]
             ids = torch.cat([b.ids.values for b in batches.values()])
             states = base.model.states(Packed(ids, Layout(n for layout in layouts for n in layout.lengths)))
@@ -122,9 +122,8 @@ def peers(count: int, tokens: int, rounds: int) -> None:
 
         def lists(passes: Any, units: Any) -> None:
             rows = []
-            for task, ps in passes.items():
-                for one in ps:
-                    (base.model(one.batch).total / units[task]).backward()
+            for one in passes:  # one a task, as small as they are
+                (base.model(one.batches[0]).total / units[one.batches[0].task]).backward()
                 rows.append([None if p.grad is None else p.grad.clone() for p in shared])
                 for p in shared:
                     p.grad = None
@@ -141,9 +140,8 @@ def peers(count: int, tokens: int, rounds: int) -> None:
                 p.grad = piece.view_as(p)
 
         def plain(passes: Any, units: Any) -> None:
-            for task, ps in passes.items():
-                for one in ps:
-                    (base.model(one.batch).total / units[task]).backward()
+            for one in passes:
+                (base.model(one.batches[0]).total / units[one.batches[0].task]).backward()
 
         arms: dict[str, Callable[[Any, Any], None]] = {
             "sum": plain,
@@ -152,7 +150,7 @@ def peers(count: int, tokens: int, rounds: int) -> None:
         }
         times: dict[str, list[float]] = {name: [] for name in arms}
         for number in range(rounds + 1):
-            rows = base.sampler.draw(base.shares())
+            rows = base.draw()
             for name, act in arms.items():
                 base.step += 1
                 begin = time.perf_counter()

@@ -44,7 +44,7 @@ def step_ratio(tokens: int, rounds: int) -> None:
         singles = {name: loop({name: task}, tokens, Path(scratch)) for name, task in TASKS.items()}
         times: dict[str, list[float]] = {"joint": [], "single": []}
         for number in range(rounds + 1):
-            drawn = joint.sampler.draw(joint.shares())
+            drawn = joint.draw()
 
             def joint_step(drawn: dict[str, list[int]] = drawn) -> None:
                 step(joint, drawn)

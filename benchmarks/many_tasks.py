@@ -37,7 +37,7 @@ def times(tokens: int, rounds: int) -> None:
         for number in range(rounds + 1):
             for count, made in loops.items():
                 for _ in range(MANY // count):
-                    rows = made.sampler.draw(made.shares())
+                    rows = made.draw()
                     begin = time.perf_counter()
                     step(made, rows)
                     if number:
@@ -60,7 +60,7 @@ def memory(count: int, tokens: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         made = loop(tagging(count), tokens * count, Path(scratch))
         for _ in range(2 * MANY // count):
-            step(made, made.sampler.draw(made.shares()))
+            step(made, made.draw())
         tell_memory(made)
 
 

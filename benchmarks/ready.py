@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 
-def loop(tasks: dict[str, Any], tokens: int, folder: Path, balance: str = "sum") -> Any:
+def loop(
+    tasks: dict[str, Any], tokens: int, folder: Path, balance: str | dict[str, Any] = "sum", *, share: bool = False
+) -> Any:
     """A loop on MiniLM.
 
     Args:
         tasks: as in a recipe.
         tokens: of a step, all tasks together.
         folder: of the run; nothing is saved there by stepping.
+        share: tasks that label the same rows are drawn together; else each has rows of its own.
     """
     from unisono.prepare import build_model, encode, read_tables
     from unisono.recipe import build
@@ -33,6 +36,7 @@ def loop(tasks: dict[str, Any], tokens: int, folder: Path, balance: str = "sum")
             "run": str(folder),
             "max_bad_rows": 1.0,
             "balance": balance,
+            "mix": {"share_rows": share},
         }
     )
     tables = read_tables(recipe, run=folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ def shares(
     step: int = 0,
     history: History | None = None,
     floor: float = 0.0,
+    members: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, float]:
     """Each task's share of a step; the shares sum to 1.
 
@@ -41,6 +42,7 @@ def shares(
         history: what was seen of the tasks so far, for the adaptive ones.
         floor: of the adaptive ones: the part of the step that is dealt out evenly, so that of T tasks none falls under
             floor / T.
+        members: what is drawn as one task -> the tasks that it stands for in the history.
     """
     if by == "round-robin":
         turn = step % len(sizes)
@@ -48,7 +50,9 @@ def shares(
     if by == "weights":
         raw = {task: float((weights or {})[task]) for task in sizes}
     elif by in ADAPTIVE:
-        raw = (history or History()).urge(by, sizes, temperature=temperature)
+        whose = {task: (members or {}).get(task, (task,)) for task in sizes}
+        urge = (history or History()).urge(by, [t for own in whose.values() for t in own], temperature=temperature)
+        raw = {task: sum(urge[t] for t in own) / len(own) for task, own in whose.items()}
     else:
         power = {
             "proportional": 1.0,

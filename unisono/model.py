@@ -63,6 +63,13 @@ class Batch:
         return out
 
 
+def moved(batches: Sequence[Batch], device: torch.device) -> tuple[Batch, ...]:
+    """Batches over the same rows on a device; their ids stay the same tensor."""
+    first = batches[0].to(device)
+    rest = (replace(batch, ids=first.ids, types=first.types).to(device) for batch in batches[1:])
+    return (first, *rest)
+
+
 class MultiTaskModel(nn.Module):
     """One shared trunk, one head a task.
 
@@ -113,6 +120,23 @@ class MultiTaskModel(nn.Module):
                 out.append(str(reason))
         return out
 
+    def collate_shared(self, examples: Mapping[str, Sequence[Mapping[str, np.ndarray] | None]]) -> tuple[Batch, ...]:
+        """One batch a task over the same rows; their ids are the same tensor.
+
+        Args:
+            examples: task -> its example of each row, or None where it has none: it then has no label there. Every row
+                has one of some task.
+        """
+        inputs = [next(e for e in row if e is not None) for row in zip(*examples.values(), strict=True)]
+        stems = [{name: e[name] for name in self.text.fields if name in e} for e in inputs]
+        batches: list[Batch] = []
+        for task, own in examples.items():
+            head = self.head(task)
+            filled = [{**s, **head.encode({}, s)} if e is None else e for e, s in zip(own, stems, strict=True)]
+            batch = self.collate(task, filled)
+            batches.append(replace(batch, ids=batches[0].ids, types=batches[0].types) if batches else batch)
+        return tuple(batches)
+
     def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]]) -> Batch:
         """Examples as one pack, sorted by length so that attention meets few shapes."""
         order = sorted(range(len(examples)), key=lambda i: len(examples[i]["ids"]))
@@ -133,18 +157,24 @@ class MultiTaskModel(nn.Module):
         assert isinstance(out, Packed)
         return out
 
+    def states_of(self, batches: Sequence[Batch]) -> Packed:
+        """The trunk's states for one batch, or for several over the same rows."""
+        first = all(self.head(batch.task).first_only for batch in batches)
+        return self.states(batches[0].ids, batches[0].types, first=first)
+
+    def loss_of(self, states: Packed, batch: Batch) -> Loss:
+        """States (N, D) -> the sum of a batch's losses and the number of its labelled units."""
+        return self.head(batch.task).loss(states, batch.targets)
+
     def forward(self, batch: Batch) -> Loss:
         """A batch on the model's device -> the sum of its losses and the number of labelled units."""
-        head = self.head(batch.task)
-        return head.loss(self.states(batch.ids, batch.types, first=head.first_only), batch.targets)
+        return self.loss_of(self.states_of([batch]), batch)
 
-    def distill(self, batch: Batch, teacher: MultiTaskModel) -> Loss:
-        """The same for a task that is held to what a frozen earlier model says of the batch, in place of its labels."""
-        head = self.head(batch.task)
+    def distill(self, states: Packed, batch: Batch, teacher: MultiTaskModel) -> Loss:
+        """The loss of a task that is held to what a frozen earlier model says of the batch, in place of its labels."""
         with torch.no_grad():
-            taught = teacher.states(batch.ids, batch.types, first=head.first_only)
-        states = self.states(batch.ids, batch.types, first=head.first_only)
-        return head.distill(states, batch.targets, teacher.head(batch.task), taught)
+            taught = teacher.states_of([batch])
+        return self.head(batch.task).distill(states, batch.targets, teacher.head(batch.task), taught)
 
     # -- predictions -----------------------------------------------------------------------------------------------
 
@@ -182,9 +212,8 @@ class MultiTaskModel(nn.Module):
         training = self.training
         self.eval()
         try:
-            batch, head = self.collate(task, examples).to(self.device), self.head(task)
-            states = self.states(batch.ids, batch.types, first=head.first_only)
-            return batch.restore(head.predict(states, batch.targets, **options))
+            batch = self.collate(task, examples).to(self.device)
+            return batch.restore(self.head(task).predict(self.states_of([batch]), batch.targets, **options))
         finally:
             self.train(training)
 

@@ -10,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.train.runs import run
-from tests.train.test_balancing import loop_of, still
+from tests.train.test_balancing import loop_of, of_tasks, still
 from tests.train.test_loop import tensors
 from unisono.study import grouping
 from unisono.study.affinity import affinity
@@ -22,22 +22,23 @@ WANTED = {"method": "sum", "affinity": True}
 @pytest.mark.parametrize("method", ["sum", "graddrop", "modo"])
 def test_a_look_ahead_is_a_step_and_back(tmp_path, method):
     loop = loop_of(still(tmp_path, method))
-    rows, rate = loop.sampler.draw(loop.shares()), 0.05
+    rows, rate = loop.draw(), 0.05
     before = {name: p.detach().clone() for name, p in loop.model.named_parameters()}
-    _, found = loop._forward_backward(rows, ahead=rate)
+    _, _, found = loop._forward_backward(rows, ahead=rate)
+    own_rows = of_tasks(loop, rows)
     assert all(torch.equal(p, before[name]) for name, p in loop.model.named_parameters())
     assert found.affinity is not None
 
     def means() -> torch.Tensor:
         out = []
-        for task, own in rows.items():
+        for task, own in own_rows.items():
             batch = loop.model.collate(task, [loop.examples[task]["train"][r] for r in own])
             out.append(loop.model(batch).mean().detach().double())
         return torch.stack(out)
 
     base, table = means(), loop.model.text.embedding
     table.sparse = False
-    for at, (task, own) in enumerate(rows.items()):
+    for at, (task, own) in enumerate(own_rows.items()):
         loop.model.zero_grad(set_to_none=True)
         batch = loop.model.collate(task, [loop.examples[task]["train"][r] for r in own])
         loop.model(batch).mean().backward()

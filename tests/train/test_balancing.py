@@ -14,10 +14,12 @@ from tests.train.runs import TASKS, run, small
 from tests.train.test_loop import _stop_after, tensors
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, build
-from unisono.train.balancing import Around, densify, shared_layers, sparse_tables
+from unisono.train.balancing import densify, shared_layers, sparse_tables
+from unisono.train.bundles import NONE
 from unisono.train.events import Bus, Gradients, Noted, Stepped
 from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
+from unisono.train.step import Around
 
 
 def still(folder: Path, balance: object = "sum", **train: object) -> Recipe:
@@ -36,13 +38,19 @@ def loop_of(recipe: Recipe) -> Loop:
     return Loop(recipe, tables, examples, model, Path(recipe.folder), Bus([]), accelerator)
 
 
+def of_tasks(loop: Loop, rows: dict[str, list[int]]) -> dict[str, list[int]]:
+    """task -> its examples among a step's rows."""
+    found = {t: own for key, taken in rows.items() for t, own in loop.bundles[key].numbers(taken).items()}
+    return {task: [n for n in found[task] if n != NONE] for task in loop.examples if task in found}
+
+
 def reference(loop: Loop, rows: dict[str, list[int]]) -> dict[str, dict[str, torch.Tensor]]:
     """task -> parameter -> gradient of the task's mean loss, by one plain backward pass each, from full tables."""
     out = {}
     for module in loop.model.modules():
         if isinstance(module, torch.nn.Embedding):
             module.sparse = False
-    for task, own in rows.items():
+    for task, own in of_tasks(loop, rows).items():
         loop.model.zero_grad(set_to_none=True)
         batch = loop.model.collate(task, [loop.examples[task]["train"][r] for r in own])
         loop.model(batch).mean().backward()
@@ -60,10 +68,10 @@ def flat(gradients: dict[str, torch.Tensor], names: list[str], like: dict[str, t
 @pytest.mark.parametrize("method", ["upgrad", "graddrop"])
 def test_the_captured_gramian_is_the_true_one(tmp_path, micro_tokens, method):
     loop = loop_of(still(tmp_path, method, micro_tokens=micro_tokens))
-    rows = loop.sampler.draw(loop.shares())
+    rows = loop.draw()
     true = reference(loop, rows)
-    _, found = loop._forward_backward(rows)
-    assert found.gramians is not None and found.tasks == tuple(rows)
+    _, _, found = loop._forward_backward(rows)
+    assert found.gramians is not None and found.tasks == tuple(TASKS)
     parameters = dict(loop.model.named_parameters())
     layers, _ = shared_layers(loop.model)
     known = {id(p): n for n, p in parameters.items()}
@@ -76,9 +84,9 @@ def test_the_captured_gramian_is_the_true_one(tmp_path, micro_tokens, method):
 @pytest.mark.parametrize("method", ["upgrad", "uncertainty", "gls", "modo"])
 def test_the_update_is_the_weighted_sum_and_heads_keep_their_own(tmp_path, method):
     loop = loop_of(still(tmp_path, method))
-    rows = loop.sampler.draw(loop.shares())
+    rows = loop.draw()
     true = reference(loop, rows)
-    _, found = loop._forward_backward(rows)
+    _, _, found = loop._forward_backward(rows)
     densify(list(loop.model.parameters()))
     for name, p in loop.model.named_parameters():
         if p.grad is None:
@@ -157,10 +165,11 @@ def test_famo_looks_at_the_same_rows_after_the_update(tmp_path, monkeypatch):
 
 def test_partial_labels_leave_a_task_out_of_the_balance(tmp_path):
     loop = loop_of(still(tmp_path, "upgrad"))
-    rows = loop.sampler.draw(loop.shares())
+    rows = loop.draw()
     passes = loop._passes(rows)
     units = {**loop._units(passes), "intent": 0}
-    found = loop.balancing.take(passes, units, Around(nullcontext, lambda loss: loss.backward()), step=1)
+    around = Around(loop.model.states_of, loop.model.loss_of, nullcontext, lambda loss: loss.backward())
+    found = loop.balancing.take(passes, units, around, step=1)
     assert "intent" not in found.tasks and len(found.tasks) == 2
 
 

@@ -236,7 +236,7 @@ def test_every_mix_trains_and_keeps_to_its_shares(tmp_path, by):
     heard = run(staged(tmp_path, mix={"by": by, "floor": 0.3}, steps=9, evaluate_every=9, tokens_per_step=400))
     given = [set(e.rows) for e in heard.of(Stepped)]
     if by == "round-robin":
-        assert given == [{task} for task in TASKS] * 3
+        assert given == ([{"intent", "en-de"}, {"slots"}] * 5)[:9]  # two of the tasks share rows, and their turn
     else:
         assert all(set(TASKS) == set().union(*given[at : at + 3]) for at in range(7))
     history = end(tmp_path)[1]["staging"]["history"]

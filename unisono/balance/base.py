@@ -53,6 +53,7 @@ class Balance(ABC):
 
     needs: ClassVar[Literal["nothing", "losses", "gramian", "cross", "matrix"]] = "gramian"
     weighs_heads: ClassVar[bool] = False
+    at_features: ClassVar[bool] = True  # gradients at the trunk's output, of other rows in every step, will do
     looks_again: ClassVar[bool] = False  # wants the step's losses once more, after the update
 
     def __init__(self, count: int) -> None:

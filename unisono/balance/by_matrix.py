@@ -37,6 +37,7 @@ class ExcessMTL(Balance):
 
     needs: ClassVar = "matrix"
     weighs_heads = True
+    at_features = False
 
     def __init__(self, count: int, *, robust_step_size: float, n_warmup_steps: int) -> None:
         super().__init__(count)

@@ -54,7 +54,7 @@ class Capture:
         self.size = at
         self._buffer: Tensor | None = None
         self._row: int | None = None
-        self._written: set[int] = set()
+        self._written: list[set[int]] = []  # row -> parameters whose gradient has come
         self._sparse: dict[int, list[list[Tensor]]] = {}  # table -> row -> its pieces
         self.rows = 0
         self._hooks = [p.register_post_accumulate_grad_hook(self._take) for p in (*self.parameters, *self.tables)]
@@ -66,26 +66,31 @@ class Capture:
         self._buffer, self._sparse = None, {}
 
     def begin(self, rows: int) -> None:
-        """Makes room for ``rows`` gradients, all still zero."""
+        """Makes room for ``rows`` gradients."""
         device = (self.parameters or self.tables)[0].device
         if self._buffer is None or len(self._buffer) < rows or self._buffer.device != device:
             self._buffer = torch.empty(rows, self.size, device=device)
         self.rows = rows
+        self._written = [set() for _ in range(rows)]
         self._sparse = {id(p): [[] for _ in range(rows)] for p in self.tables}
 
     @contextmanager
     def row(self, number: int) -> Iterator[None]:
-        """While open, gradients of the shared parameters go to row ``number`` and not to ``.grad``."""
-        assert self._buffer is not None
-        self._row, self._written = number, set()
+        """While open, gradients of the shared parameters are added to row ``number`` and not to ``.grad``."""
+        self._row = number
         try:
             yield
-            for p in self.parameters:
-                if id(p) not in self._written:
-                    piece = self._pieces[id(p)]
-                    self._buffer[number, piece.begin : piece.end] = 0
         finally:
             self._row = None
+
+    def end(self) -> None:
+        """All gradients have come: what a row did not get is zero."""
+        assert self._buffer is not None
+        for number, written in enumerate(self._written):
+            for p in self.parameters:
+                if id(p) not in written:
+                    piece = self._pieces[id(p)]
+                    self._buffer[number, piece.begin : piece.end] = 0
 
     def _take(self, p: Tensor) -> None:
         if self._row is None or p.grad is None:
@@ -97,13 +102,13 @@ class Capture:
             return
         piece = self._pieces[id(p)]
         place = self._buffer[self._row, piece.begin : piece.end].view_as(p)
-        if id(p) in self._written:
+        if id(p) in self._written[self._row]:
             place.add_(grad)
         elif grad.is_sparse:
             place.zero_().add_(grad)
         else:
             place.copy_(grad)
-        self._written.add(id(p))
+        self._written[self._row].add(id(p))
 
     @property
     def matrix(self) -> Tensor:

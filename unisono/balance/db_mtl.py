@@ -22,6 +22,7 @@ class DBMTL(Balance):
 
     needs: ClassVar = "matrix"
     weighs_heads = True
+    at_features = False
 
     def __init__(self, count: int, *, beta: float, beta_sigma: float) -> None:
         super().__init__(count)

@@ -22,6 +22,7 @@ class GradNorm(Balance):
 
     needs: ClassVar = "gramian"
     weighs_heads = True
+    at_features = False
 
     def __init__(self, count: int, *, alpha: float, lr: float) -> None:
         super().__init__(count)

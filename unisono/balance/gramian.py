@@ -183,6 +183,7 @@ class Halves(Balance):
     """
 
     needs: ClassVar = "cross"
+    at_features = False
 
     def __init__(self, count: int, inside: SDMGradWeighting | MoDoWeighting, name: str) -> None:
         super().__init__(count)

@@ -84,6 +84,24 @@ class Rows:
         file = batch.column(FILE)[j].as_py() or self._mapped.meta["units"][batch.column(UNIT)[j].as_py()]
         return file, batch.column(ROW)[j].as_py()
 
+    def places(self) -> np.ndarray:
+        """(n,) uint64: a number for each row's place in its source, the same for every task that reads the same files.
+
+        Of a file's name and a row's number in it, hashed: that two of n places get the same number has the chance
+        n² / 2⁶⁵.
+        """
+        units = np.array([_hashed(name) for name in self._mapped.meta["units"]], np.uint64)
+        out = [np.empty(0, np.uint64)]
+        for batch in self.record_batches():
+            of, own = batch.column(UNIT).to_numpy(zero_copy_only=False), batch.column(FILE)
+            files = units[of]
+            if own.null_count < len(own):  # a folder of files: few rows each, and each file has a name of its own
+                known = own.to_pylist()
+                files = np.array([f if n is None else _hashed(n) for f, n in zip(files, known, strict=True)], np.uint64)
+            numbers = batch.column(ROW).to_numpy(zero_copy_only=False).astype(np.uint64)
+            out.append(files + numbers * np.uint64(0x9E3779B97F4A7C15))
+        return np.concatenate(out)
+
     @property
     def counts(self) -> str:
         """What the row number of ``origin`` counts: "line", "row" or "file"."""
@@ -124,3 +142,7 @@ class Rows:
 
     def __repr__(self) -> str:
         return f"Rows({len(self)} rows, roles {', '.join(self._roles)})"
+
+
+def _hashed(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")

@@ -38,6 +38,8 @@ class TextStem(nn.Module):
         max_length: tokens of a sequence at most, special ones counted; longer input is cut, its special tokens kept.
     """
 
+    fields = ("ids", "types", "words")  # what ``tokens`` may give
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
         super().__init__()
         if not getattr(tokenizer, "is_fast", False):

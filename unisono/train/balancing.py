@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from unisono.balance.base import Balance, Seen
 from unisono.balance.capture import Capture
 from unisono.balance.make import MissingDependency, make
-from unisono.heads import Loss
-from unisono.model import Batch, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe, RecipeError
+from unisono.train.bundles import Bundle
 from unisono.train.events import Affinity, Event, Gradients
+from unisono.train.features import Features
 from unisono.train.processes import total
-from unisono.train.step import Pass, gradients
+from unisono.train.step import Around, Losses, Pass, gradients
+from unisono.train.step import losses as losses_of
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,14 @@ class Balanced:
 
 
 @dataclass(frozen=True)
-class Around:
-    """What surrounds a pass: the context of the forward pass, and how a scalar goes backward."""
+class _Step:
+    """This process's part of a step; ``present`` are the tasks that have labelled units in it."""
 
-    autocast: Callable[[], AbstractContextManager[None]]
-    backward: Callable[[Tensor], None]
+    passes: Sequence[Pass]
+    units: Mapping[str, int]
+    present: tuple[str, ...]
+    around: Around
+    step: int
 
 
 class Balancing:
@@ -74,7 +79,6 @@ class Balancing:
         model: on its device.
         recipe: its ``balance`` names the method.
         period: steps in an epoch.
-        loss: a batch's loss; default: the model's own.
     """
 
     def __init__(
@@ -84,22 +88,37 @@ class Balancing:
         accelerator: Accelerator,
         *,
         period: int,
-        loss: Callable[[Batch], Loss] | None = None,
     ) -> None:
-        self.loss = loss or model
         self.watches = False  # captured gradients are wanted at every step, whatever the method
         self.model, self.accelerator, self.seed = model, accelerator, recipe.seed
         self.names = list(model.tasks)
         self.by_hand = {name: recipe.tasks[name].weight for name in self.names}
         wanted = recipe.balance
+        self.scope = wanted.scope
         try:
             self.method: Balance | None = make(wanted.method, len(self.names), wanted.options, period=period)
         except (MissingDependency, ValueError) as error:
             raise RecipeError(f"balance: {error}") from None
         self._capture: Capture | None = None
         self._captured_ids: tuple[int, ...] = ()
-        self._passes: tuple[Mapping[str, Sequence[Pass]], Mapping[str, int], tuple[str, ...], Around] | None = None
+        self._last: _Step | None = None
         self.summed = False  # whether the last step's shared gradients already hold every process's part
+
+    def refuse_features(self, bundles: Sequence[Bundle]) -> None:
+        """Raises RecipeError where ``scope: features`` means nothing: no common rows, or a method of another sort."""
+        if self.scope == "parameters" or self.method is None:
+            return
+        if not self.method.at_features:
+            raise RecipeError(
+                "balance.scope: features is not for this method: it compares gradients over steps, or from two halves "
+                "of a step; write parameters"
+            )
+        if len(bundles) > 1:
+            names = " | ".join(", ".join(bundle.tasks) for bundle in bundles)
+            raise RecipeError(
+                f"balance.scope: features needs tasks that label the same rows; here they are apart: {names}. "
+                "Write parameters"
+            )
 
     @property
     def halves(self) -> bool:
@@ -113,7 +132,7 @@ class Balancing:
 
     def take(
         self,
-        passes: Mapping[str, Sequence[Pass]],
+        passes: Sequence[Pass],
         units: Mapping[str, int],
         around: Around,
         *,
@@ -124,75 +143,83 @@ class Balancing:
         """The step's gradients, in ``.grad``.
 
         Args:
-            passes: task -> this process's rows, cut into passes.
+            passes: this process's rows.
             units: task -> labelled units of the step, over all processes.
             measure: capture the gradients even where the method does not ask for them.
             ahead: measure affinity too, by looking ahead along each task's gradient at this learning rate.
         """
         present = tuple(name for name in self.names if units.get(name) and self.by_hand[name])
         self.summed = False
-        self._passes = (passes, units, present, around)
+        self._last = this = _Step(passes, units, present, around, step)
         measure = measure or ahead is not None
-        if present and (self.captures or measure) and self._shared():
-            return self._captured(passes, units, present, around, step, ahead)
-        return self._plain(passes, units, present, around, step)
+        if not present or not self._shared() or not (self.captures or measure):
+            return self._plain(this)
+        if not measure and not self.watches and self._at_features(passes):
+            return self._featured(this)
+        return self._captured(this, ahead)
 
-    def _plain(
-        self,
-        passes: Mapping[str, Sequence[Pass]],
-        units: Mapping[str, int],
-        present: tuple[str, ...],
-        around: Around,
-        step: int,
-    ) -> Balanced:
+    def _at_features(self, passes: Sequence[Pass]) -> bool:
+        """Whether gradients at the trunk's output are enough: they are compared there, or the losses decide alone."""
+        if self.method is None:
+            return False
+        if self.method.needs == "losses":
+            return len(passes) == 1 and len(passes[0].batches) > 1
+        return self.scope == "features"
+
+    def _plain(self, this: _Step) -> Balanced:
         weights = dict(self.by_hand)
-        places = [self.names.index(name) for name in present]
+        places = [self.names.index(name) for name in this.present]
         # Where all that is shared is frozen, there are no gradients to balance: every head learns its own.
         method = self.method if self.method is not None and self.method.needs == "nothing" else None
         if method is None:
-            self._passes = None
-        if method is not None and present:
-            with self._drawing(step):
+            self._last = None
+        if method is not None and places:
+            with self._drawing(this.step):
                 ready = method.ready(places)
             assert ready is not None
-            weights |= {name: self.by_hand[name] * float(w) for name, w in zip(present, ready, strict=True)}
-        losses = gradients(self.loss, passes, units, weights, **vars(around))
-        if method is not None and present:
-            seen = Seen(tuple(places), self._means(losses, units, present))
+            weights |= {name: self.by_hand[name] * float(w) for name, w in zip(this.present, ready, strict=True)}
+        losses = gradients(this.passes, this.units, weights, this.around)
+        if method is not None and places:
+            seen = Seen(tuple(places), self._means(losses, this))
             if torch.isfinite(seen.losses).all():
                 method.weights(seen)
         return Balanced(losses, weights)
 
-    def _captured(
-        self,
-        passes: Mapping[str, Sequence[Pass]],
-        units: Mapping[str, int],
-        present: tuple[str, ...],
-        around: Around,
-        step: int,
-        ahead: float | None,
-    ) -> Balanced:
+    def _featured(self, this: _Step) -> Balanced:
+        """Gradients are compared at the trunk's output; one backward pass of the trunk takes what comes of it on."""
+        features = Features(this.passes, this.present)
+        losses = features.forward(this.units, self.by_hand, this.around)
+        gramian = features.gramian()
+        if self.accelerator.num_processes > 1:
+            gramian = total(self.accelerator, gramian)
+        gramian = gramian / self._scale**2
+        seen = Seen(
+            self._places(this), self._means(losses, this), gramian=gramian, last=gramian,
+            matrix=features.matrix() if self.method is not None and self.method.needs == "matrix" else None,
+        )  # fmt: skip
+        weights, update, problem = self._decided(seen, this.step)
+        features.backward(weights, update, this.around)
+        return self._balanced(this, losses, weights, {"features": gramian}, problem)
+
+    def _captured(self, this: _Step, ahead: float | None) -> Balanced:
         capture, parts = self._ready_capture(), 2 if self.halves else 1
-        capture.begin(len(present) * parts)
-        losses: dict[str, list[Tensor]] = {}
-        for at, name in enumerate(present):
-            losses[name] = []
-            for half in range(parts):
-                own = [p for p in passes.get(name, ()) if p.half % parts == half]
-                with capture.row(at * parts + half):
-                    found = gradients(self.loss, {name: own}, units, self.by_hand, **vars(around))
-                losses[name] += found[name]
+        capture.begin(len(this.present) * parts)
+        row = {name: at * parts for at, name in enumerate(this.present)}
+        losses = gradients(
+            this.passes, this.units, {n: self.by_hand[n] if n in row else 0.0 for n in self.names}, this.around,
+            into=lambda one, task: capture.row(row[task] + one.half % parts),
+        )  # fmt: skip
+        capture.end()
         if self.accelerator.num_processes > 1:
             capture.matrix.copy_(self.accelerator.reduce(capture.matrix, reduction="sum"))
         self.summed = True
-        layers = capture.gramians()
-        scale = self.accelerator.scaler.get_scale() ** 2 if self.accelerator.scaler else 1.0
-        whole = torch.stack(list(layers.values())).sum(0) / scale
+        layers = {name: gramian / self._scale**2 for name, gramian in capture.gramians().items()}
+        whole = torch.stack(list(layers.values())).sum(0)
         seen = Seen(
-            tuple(self.names.index(name) for name in present),
-            self._means(losses, units, present),
+            self._places(this),
+            self._means(losses, this),
             gramian=_fold(whole, parts),
-            last=_fold(layers[capture.names[-1]] / scale, parts),
+            last=_fold(layers[capture.names[-1]], parts),
             cross=4 * whole[0::2, 1::2]
             if parts == 2
             else None,  # each half is half of the mean: twice it estimates all
@@ -200,57 +227,62 @@ class Balancing:
         )
         affinity = None
         if ahead is not None and torch.isfinite(whole).all():
-            affinity = self._look_ahead(capture, parts, ahead / math.sqrt(scale), step)
-        ones = torch.ones(len(present), dtype=torch.float64)
-        weights, update, problem = ones, None, None
-        if self.method is not None and torch.isfinite(whole).all() and torch.isfinite(seen.losses).all():
-            try:
-                with self._drawing(step):
-                    chosen = self.method.weights(seen).detach().double().cpu()
-                    update = self.method.update(seen, chosen)
-                if not torch.isfinite(chosen).all():
-                    raise ArithmeticError("its weights are not finite")
-                weights = chosen
-            except Exception as error:  # solvers fail in ways of their own; the step is worth more than its balance
-                update, problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
+            affinity = self._look_ahead(capture, parts, ahead / self._scale, this)
+        weights, update, problem = self._decided(seen, this.step)
         if update is None:
             capture.combine(weights.repeat_interleave(parts))
         else:
             capture.put(update)
-        if self.method is not None and self.method.weighs_heads:
-            self._weigh_heads(present, weights)
         if not self.captures:  # measured once in a while: no need to hold the room until then
             capture.close()
             self._capture = None
-        return Balanced(
-            losses,
-            self.by_hand | {n: self.by_hand[n] * float(w) for n, w in zip(present, weights, strict=True)},
-            present,
-            {name: _fold(g, parts) / scale for name, g in layers.items()},
-            affinity,
-            problem,
-        )
+        gramians = {name: _fold(g, parts) for name, g in layers.items()}
+        return self._balanced(this, losses, weights, gramians, problem, affinity)
+
+    def _decided(self, seen: Seen, step: int) -> tuple[Tensor, Tensor | None, str | None]:
+        """The method's (T,) weights and its update, if it makes one; of a step that it cannot use, 1 each and why."""
+        ones = torch.ones(len(seen.places), dtype=torch.float64)
+        assert seen.gramian is not None
+        if self.method is None or not (torch.isfinite(seen.gramian).all() and torch.isfinite(seen.losses).all()):
+            return ones, None, None
+        try:
+            with self._drawing(step):
+                chosen = self.method.weights(seen).detach().double().cpu()
+                update = self.method.update(seen, chosen)
+            if not torch.isfinite(chosen).all():
+                raise ArithmeticError("its weights are not finite")
+        except Exception as error:  # solvers fail in ways of their own; the step is worth more than its balance
+            return ones, None, f"{type(error).__name__}: {error}".splitlines()[0]
+        return chosen, update, None
+
+    def _balanced(
+        self,
+        this: _Step,
+        losses: Losses,
+        weights: Tensor,
+        gramians: Mapping[str, Tensor],
+        problem: str | None,
+        affinity: Tensor | None = None,
+    ) -> Balanced:
+        if self.method is not None and self.method.weighs_heads:
+            self._weigh_heads(this.present, weights)
+        scaled = {n: self.by_hand[n] * float(w) for n, w in zip(this.present, weights, strict=True)}
+        return Balanced(losses, self.by_hand | scaled, this.present, gramians, affinity, problem)
 
     def look_again(self) -> None:
         """The last step's rows once more after its update, for a method that wants to see what it did."""
-        if self.method is None or not self.method.looks_again or self._passes is None:
+        if self.method is None or not self.method.looks_again or self._last is None:
             return
-        present = self._passes[2]
-        means = self._losses_now()
+        means = self._losses_now(self._last)
         if torch.isfinite(means).all():
-            self.method.after([self.names.index(n) for n in present], means)
+            self.method.after(list(self._places(self._last)), means)
 
-    @torch.no_grad()
-    def _losses_now(self) -> Tensor:
+    def _losses_now(self, this: _Step) -> Tensor:
         """(T,) mean losses of the step's rows with the parameters as they are."""
-        assert self._passes is not None
-        passes, units, present, around = self._passes
-        silent = replace(around, backward=lambda loss: None)
-        losses = gradients(self.loss, {n: passes.get(n, ()) for n in present}, units, self.by_hand, **vars(silent))
-        return self._means(losses, units, present)
+        return self._means(losses_of(this.passes, this.present, this.around), this)
 
     @torch.no_grad()
-    def _look_ahead(self, capture: Capture, parts: int, rate: float, step: int) -> Tensor:
+    def _look_ahead(self, capture: Capture, parts: int, rate: float, this: _Step) -> Tensor:
         """(T, T) 1 - Lⱼ(θ - rate · gᵢ) / Lⱼ(θ) over the step's rows. Fifty et al. 2021 (TAG), equation 1.
 
         The same dropout is drawn for every look, and the parameters end as they began, to the bit.
@@ -261,8 +293,8 @@ class Balancing:
         for task in range(-1, capture.rows // parts):
             for row in range(task * parts, (task + 1) * parts) if task >= 0 else ():
                 capture.descend(row, rate)
-            with self._drawing(step):
-                found.append(self._losses_now())
+            with self._drawing(this.step):
+                found.append(self._losses_now(this))
             for p, before in zip(shared, kept, strict=True):
                 p.copy_(before)
         before, after = found[0], torch.stack(found[1:])
@@ -281,7 +313,7 @@ class Balancing:
 
     def forget(self) -> None:
         """Lets go of the last step's rows."""
-        self._passes = None
+        self._last = None
 
     def state_dict(self) -> dict[str, Tensor]:
         return {} if self.method is None else self.method.state_dict()
@@ -290,14 +322,19 @@ class Balancing:
         if self.method is not None and state:
             self.method.load_state_dict(state)
 
-    def _means(
-        self, losses: Mapping[str, Sequence[Tensor]], units: Mapping[str, int], present: Sequence[str]
-    ) -> Tensor:
+    def _means(self, losses: Losses, this: _Step) -> Tensor:
         """(T,) mean losses over all processes' rows, λ of the recipe included."""
-        own = [float(torch.stack(list(losses[n])).sum()) if losses.get(n) else 0.0 for n in present]
+        own = [float(torch.stack(losses[n]).sum()) if losses.get(n) else 0.0 for n in this.present]
         summed = total(self.accelerator, torch.tensor(own, dtype=torch.float64))
-        scale = torch.tensor([self.by_hand[n] / units[n] for n in present], dtype=torch.float64)
-        return summed * scale
+        return summed * torch.tensor([self.by_hand[n] / this.units[n] for n in this.present], dtype=torch.float64)
+
+    def _places(self, this: _Step) -> tuple[int, ...]:
+        return tuple(self.names.index(name) for name in this.present)
+
+    @property
+    def _scale(self) -> float:
+        """What mixed precision multiplies gradients by."""
+        return self.accelerator.scaler.get_scale() if self.accelerator.scaler else 1.0
 
     def _weigh_heads(self, present: Sequence[str], weights: Tensor) -> None:
         for name, weight in zip(present, weights, strict=True):

@@ -32,12 +32,24 @@ class Sampler:
         seed: int,
         rows: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        self.costs, self.budget, self.seed = dict(costs), budget, seed
-        self.rows = {task: np.arange(len(cost)) if rows is None else rows[task] for task, cost in costs.items()}
-        self.epoch = dict.fromkeys(costs, 0)
-        self.cursor = dict.fromkeys(costs, 0)
-        self.credit = dict.fromkeys(costs, 0.0)
+        self.budget, self.seed = budget, seed
+        self.costs: dict[str, np.ndarray] = {}
+        self.rows: dict[str, np.ndarray] = {}
+        self.epoch: dict[str, int] = {}
+        self.cursor: dict[str, int] = {}
+        self.credit: dict[str, float] = {}
         self._orders: dict[str, tuple[int, np.ndarray]] = {}
+        for task, cost in costs.items():
+            self.add(task, cost, None if rows is None else rows[task])
+
+    def add(self, task: str, costs: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Takes in another task, at the place where a resumed state has left it; one that it has stays as it is."""
+        if task not in self.costs:
+            self.costs[task] = costs
+            self.rows[task] = np.arange(len(costs)) if rows is None else rows
+            self.epoch.setdefault(task, 0)
+            self.cursor.setdefault(task, 0)
+            self.credit.setdefault(task, 0.0)
 
     def draw(self, share: Mapping[str, float]) -> dict[str, list[int]]:
         """Rows of the next step: task -> row numbers. A task whose share is not yet worth a row is absent."""
@@ -73,8 +85,9 @@ class Sampler:
         return {"epoch": dict(self.epoch), "cursor": dict(self.cursor), "credit": dict(self.credit)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.epoch, self.cursor = dict(state["epoch"]), dict(state["cursor"])
-        self.credit = dict(state["credit"])
+        self.epoch |= state["epoch"]
+        self.cursor |= state["cursor"]
+        self.credit |= state["credit"]
         self._orders = {}
 
 

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from unisono import mix
 from unisono.heads import Head, Loss
 from unisono.model import Batch, MultiTaskModel
+from unisono.packed import Packed
 from unisono.prepare import Tables
 from unisono.recipe import Recipe, RecipeError
 from unisono.stages import Course, Patience, Stage, expand, frozen, planned_steps
+from unisono.train.bundles import Bundles
 from unisono.train.events import Left, Staged
 
 HELD = 0.25  # of its share is left to a task that is held by distillation
@@ -25,7 +27,7 @@ class Staging:
         recipe: the resolved recipe.
         tables: the tasks' rows.
         model: whose parameters are frozen and thawed.
-        sizes: task -> its size, in the units of ``budget``.
+        bundles: what is drawn together.
         budget: size of a step.
         run: folder of the run, for teachers.
 
@@ -39,15 +41,15 @@ class Staging:
         tables: Tables,
         model: MultiTaskModel,
         *,
-        sizes: Mapping[str, float],
+        bundles: Bundles,
         budget: float,
         run: Path,
     ) -> None:
-        self.recipe, self.model, self._sizes, self._run = recipe, model, dict(sizes), run
+        self.recipe, self.model, self.bundles, self._run = recipe, model, bundles, run
         self.stages = expand(recipe.stages, list(recipe.tasks), len(model.trunk.layers) - 1)
 
         def epoch_steps(tasks: Any) -> float:
-            return sum(self._sizes[task] for task in tasks) / budget
+            return bundles.epoch(tasks) / budget
 
         self.planned = planned_steps(self.stages, epoch_steps)
         self.course = Course(self.stages, epoch_steps)
@@ -72,17 +74,22 @@ class Staging:
         return [task for task in self.course.tasks if task not in stopped]
 
     def shares(self, *, step: int, progress: float) -> dict[str, float]:
-        """Each task's share of a step; of a task that is not in the mix, none."""
+        """Each bundle's share of a step, by its key; of a task that is not in the mix, none.
+
+        A bundle asks for as much as its tasks do on average. A task that is held by distillation is drawn by itself.
+        """
         wanted, seed = self.recipe.mix, self.recipe.seed
+        bundles = self.bundles.split(self.tasks, apart=self.teachers)
         share = mix.shares(
             wanted.by,
-            {task: self._sizes[task] for task in self.tasks},
+            {bundle.key: self.bundles.size(bundle) for bundle in bundles},
             progress=progress,
             temperature=wanted.temperature,
-            weights=wanted.weights,
+            weights={bundle.key: wanted.weights.get(bundle.tasks[0], 0.0) for bundle in bundles},
             step=step - 1,
             history=self.history,
             floor=wanted.floor,
+            members={bundle.key: bundle.tasks for bundle in bundles},
         )
         if wanted.by == "round-robin":
             return share
@@ -94,10 +101,12 @@ class Staging:
         rates = self.course.stage.lr
         return rates.heads if group.startswith("heads.") else rates.trunk
 
-    def loss(self, batch: Batch) -> Loss:
+    def loss(self, states: Packed, batch: Batch) -> Loss:
         """The loss of a batch of a task: by its labels, or once it has left, by what it said itself."""
         teacher = self.teachers.get(batch.task)
-        return self.model(batch) if teacher is None else self.model.distill(batch, teacher)
+        if teacher is None:
+            return self.model.loss_of(states, batch)
+        return self.model.distill(states, batch, teacher)
 
     @property
     def needs_norms(self) -> bool:
@@ -139,7 +148,7 @@ class Staging:
 
     def advance(self, step: int, progress: float) -> Iterator[Staged]:
         """Goes on to the next stage where this one has ended."""
-        relative = {task: self.history.relative(task) for task in self._sizes}
+        relative = {task: self.history.relative(task) for task in self.recipe.tasks}
         if self.course.advance(step, progress, gone=self._out(), relative=relative):
             self._freeze()
             yield self._staged(step)
@@ -199,7 +208,7 @@ class Staging:
         return Staged(step, self.course.number + 1, stage.name, self.tasks, list(stage.freeze), scale)
 
     def _check(self, tables: Tables) -> None:
-        judged = {name for name in self._sizes if len(tables.rows[name].get("validation", ()))}
+        judged = {name for name in self.recipe.tasks if len(tables.rows[name].get("validation", ()))}
         for name in self.patience.patience:
             if name not in judged:
                 raise RecipeError(
