@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from unisono.balance.methods import METHODS, unknown_option
+from unisono.balance.methods import METHODS, unknown_option, wrong_value
 from unisono.data.spec import Data
 from unisono.recipe import staged
 from unisono.recipe.errors import nearest
@@ -129,6 +129,11 @@ class Mix(_Section):
     step: Literal["all", "one"] = Field(
         "all", description="every task in each step, or one task a step, drawn by share"
     )
+    share_rows: bool | None = Field(
+        None,
+        description="tasks that label the same rows are drawn together, one pass through the trunk for all labels; "
+        "default: where there are such tasks; true: or else an error",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -196,6 +201,11 @@ class Balance(BaseModel):
         False, description="measure how the tasks' gradients lie to each other at each evaluation, whatever the method"
     )
 
+    scope: Literal["parameters", "features"] = Field(
+        "parameters",
+        description="where the tasks' gradients are compared: at the shared parameters, or at the trunk's output, for "
+        "tasks that share rows: nearly free",
+    )
     affinity: bool = Field(
         False, description="measure at each evaluation what a step on one task would do to the others' losses (TAG)"
     )
@@ -205,13 +215,12 @@ class Balance(BaseModel):
         if self.method not in METHODS:
             raise ValueError(f'"{self.method}" is not a balance{nearest(self.method, METHODS)}')
         unknown = unknown_option(self.method, self.options)
-        known = METHODS[self.method].options
         if unknown:
-            valid = [*known, "conflicts", "affinity"]
+            valid = [*METHODS[self.method].options, "conflicts", "affinity", "scope"]
             raise ValueError(f'"{unknown}" is not an option of {self.method}{nearest(unknown, valid)}')
         for name, value in self.options.items():
-            if isinstance(value, bool) or not isinstance(value, str if isinstance(known[name], str) else int | float):
-                raise ValueError(f"{name}: {value!r} is not like its default {known[name]!r}")
+            if problem := wrong_value(self.method, name, value):
+                raise ValueError(f"{name}: {problem}")
         return self
 
     @property
@@ -275,6 +284,11 @@ class Recipe(_Section):
         for name in self.tasks:
             if self.mix.by == "weights" and name not in self.mix.weights:
                 raise ValueError(f'mix.weights: no share for task "{name}"')
+        if self.balance.method == "auto" and self.train.minutes and not (self.train.steps or self.train.epochs):
+            raise ValueError(
+                'balance: "auto" searches in a share of the run\'s steps, and "train.minutes" alone does not say how '
+                "many these are; add train.steps or train.epochs"
+            )
         for name in self.tune.objectives if self.tune else ():
             if name not in ("mean", *self.tasks):
                 raise ValueError(f'tune.objective: there is no task "{name}"{nearest(name, ["mean", *self.tasks])}')

@@ -16,7 +16,8 @@ import torch
 from unisono import data
 from unisono.prepare import Tables, build_model, encode, read_tables
 from unisono.recipe import Recipe
-from unisono.stages import Stage, planned_steps
+from unisono.stages import planned_steps
+from unisono.train import auto
 from unisono.train.events import Bus
 from unisono.train.loop import TOKENS_PER_STEP, Loop
 from unisono.train.processes import make_accelerator
@@ -75,20 +76,24 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
             lengths = examples[name]["train"].lengths
             rows = len(whole.rows[name]["train"])
             tasks.append(Checked(name, task.kind.name, rows, float(lengths.mean()), losses[name]))
-        tokens = sum(t.rows * t.tokens_per_row * recipe.tasks[t.name].repeat for t in tasks)
-        steps = _steps(recipe, tasks, loop.staging.stages)
+        steps = _steps(recipe, tasks, loop)
         per_step = recipe.train.tokens_per_step or TOKENS_PER_STEP
         if recipe.train.rows_per_step:
-            per_step = int(recipe.train.rows_per_step * tokens / max(sum(t.rows for t in tasks), 1))
+            per_step = int(recipe.train.rows_per_step * _epoch(tasks, loop) / max(_epoch(tasks, loop, rows=True), 1))
         total = (steps or 0) * seconds * per_step if steps else 60.0 * (recipe.train.minutes or 0)
         if recipe.train.minutes:
             total = min(total, 60.0 * recipe.train.minutes)
+        notes = whole.bad_rows()
+        if recipe.balance.method == "auto" and steps:
+            share = auto.share(recipe, steps)
+            total *= 1 + share
+            notes.append(f"balance: auto adds a search of {100 * share:.0f} % of the run's steps; it is in the time")
         learning = sum(p.numel() for name, p in model.named_parameters() if name not in loop.staging.fixed)
         # What the step that was tried did not need yet: AdamW's two averages, and those of the weights.
         kept = 4e-9 * learning * (2 + bool(recipe.train.ema))
         return Report(
             recipe.name, tasks, sum(p.numel() for p in model.parameters()), learning, str(loop.accelerator.device),
-            steps, recipe.train.minutes, total, _peak_gigabytes() + kept, whole.bad_rows(),
+            steps, recipe.train.minutes, total, _peak_gigabytes() + kept, notes,
         )  # fmt: skip
 
 
@@ -102,34 +107,38 @@ def _limited(recipe: Recipe) -> Recipe:
 
 def _try(loop: Loop) -> tuple[dict[str, float], float]:
     """First losses, and seconds a token of a whole step on packs of the recipe's own size."""
-    rows = {name: list(range(len(parts["train"]))) for name, parts in loop.examples.items()}
-    totals, units = loop.measure(rows)
+    bundles = loop.bundles.split(loop.examples)
+    totals, units = loop.measure({b.key: list(range(len(b.costs))) for b in bundles})
     budget = loop.settings.tokens_per_step or TOKENS_PER_STEP
-    known = {n: int(cost.sum()) for n, cost in loop.costs.items()}
-    many = {n: r * max(1, round(budget / len(rows) / max(known[n], 1))) for n, r in rows.items()}
+    repeats = {b.key: max(1, round(budget / len(bundles) / max(int(b.costs.sum()), 1))) for b in bundles}
     begin = time.perf_counter()
-    loop.measure(many)
+    loop.measure({b.key: list(range(len(b.costs))) * repeats[b.key] for b in bundles})
     seconds = time.perf_counter() - begin
-    tokens = sum(int(loop.costs[n][r].sum()) for n, r in many.items())
-    return {n: totals[n] / max(units[n], 1) for n in rows}, seconds / tokens
+    tokens = sum(int(b.costs.sum()) * repeats[b.key] for b in bundles)
+    return {n: totals[n] / max(units[n], 1) for n in loop.examples}, seconds / tokens
 
 
-def _steps(recipe: Recipe, tasks: Sequence[Checked], stages: Sequence[Stage]) -> int | None:
+def _steps(recipe: Recipe, tasks: Sequence[Checked], loop: Loop) -> int | None:
     wanted = recipe.train
     if wanted.steps:
         return wanted.steps
     if wanted.epochs is None and wanted.minutes:
         return None
     budget = wanted.rows_per_step or wanted.tokens_per_step or TOKENS_PER_STEP
-    units = {t.name: 1.0 if wanted.rows_per_step else t.tokens_per_row for t in tasks}
-    sizes = {t.name: t.rows * units[t.name] * recipe.tasks[t.name].repeat for t in tasks}
 
     def epoch_steps(names: Iterable[str]) -> float:
-        return sum(sizes[name] for name in names) / budget
+        among = set(names)
+        return _epoch([t for t in tasks if t.name in among], loop, rows=bool(wanted.rows_per_step)) / budget
 
-    if wanted.epochs is None and (planned := planned_steps(stages, epoch_steps)):
+    if wanted.epochs is None and (planned := planned_steps(loop.staging.stages, epoch_steps)):
         return planned
-    return max(1, round((wanted.epochs or 1.0) * epoch_steps(sizes)))
+    return max(1, round((wanted.epochs or 1.0) * epoch_steps(recipe.tasks)))
+
+
+def _epoch(tasks: Sequence[Checked], loop: Loop, *, rows: bool = False) -> float:
+    """Tokens, or rows, of an epoch of all the rows; those that tasks share count once."""
+    known = {t.name: t.rows * (1.0 if rows else t.tokens_per_row) * loop.recipe.tasks[t.name].repeat for t in tasks}
+    return sum(max(known[name] for name in bundle.tasks) for bundle in loop.bundles.split(known))
 
 
 def _peak_gigabytes() -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -19,11 +18,12 @@ from torch import Tensor
 
 from unisono.data import Examples
 from unisono.evaluate import evaluate, main_scores
-from unisono.model import MultiTaskModel
-from unisono.prepare import Tables, labelled
+from unisono.model import MultiTaskModel, moved
+from unisono.prepare import Tables
 from unisono.recipe import Recipe
 from unisono.train import checkpoints, state
-from unisono.train.balancing import Around, Balanced, Balancing, densify, sparse_tables
+from unisono.train.balancing import Balanced, Balancing, densify, sparse_tables
+from unisono.train.bundles import NONE, Bundles
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
 from unisono.train.events import (
@@ -41,7 +41,7 @@ from unisono.train.optim import Schedule, parameter_groups
 from unisono.train.processes import agreed, sum_gradients, total
 from unisono.train.sampler import Sampler, cut, deal
 from unisono.train.staging import Staging
-from unisono.train.step import Pass, out_of_memory
+from unisono.train.step import Around, Pass, out_of_memory
 
 TOKENS_PER_STEP = 4096
 SAVE_SECONDS = 600  # without save_every: no more than so much training is lost by a crash
@@ -82,20 +82,17 @@ class Loop:
         self.model = model.to(accelerator.device)
         if self.settings.compile:
             model.trunk.compile_encoder()
-        self.costs = {name: parts["train"].lengths for name, parts in examples.items()}
-        self.drawn = {n: labelled(t, tables.rows[n]["train"], examples[n]["train"]) for n, t in tables.tasks.items()}
-        by_rows = self.settings.rows_per_step
-        budget = float(by_rows or self.settings.tokens_per_step or TOKENS_PER_STEP)
-        units = {name: np.ones(len(c), np.int32) for name, c in self.costs.items()} if by_rows else self.costs
-        self.sizes = {n: float(units[n][rows].sum()) * recipe.tasks[n].repeat for n, rows in self.drawn.items()}
-        self.sampler = Sampler(units, budget=budget, seed=recipe.seed, rows=self.drawn)
-        self.staging = Staging(recipe, tables, model, sizes=self.sizes, budget=budget, run=run)
+        self.bundles = Bundles(recipe, tables, examples)
+        budget = float(self.settings.rows_per_step or self.settings.tokens_per_step or TOKENS_PER_STEP)
+        self.sampler = Sampler({}, budget=budget, seed=recipe.seed)
+        self.staging = Staging(recipe, tables, model, bundles=self.bundles, budget=budget, run=run)
         self.steps = self._planned_steps(budget)
         sparse_tables(model)
-        period = max(1, math.ceil(sum(self.sizes.values()) / budget))
-        self.balancing = Balancing(model, recipe, accelerator, period=period, loss=self.staging.loss)
+        period = max(1, math.ceil(self.bundles.epoch(recipe.tasks) / budget))
+        self.balancing = Balancing(model, recipe, accelerator, period=period)
+        self.balancing.refuse_features(self.bundles.split(recipe.tasks))
         self.balancing.watches = self.staging.needs_norms
-        longest = max(int(c.max()) for c in self.costs.values())
+        longest = max(int(parts["train"].lengths.max()) for parts in examples.values())
         self.micro_tokens = max(self.settings.micro_tokens or 16_384, longest)
         learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         groups = parameter_groups(
@@ -117,6 +114,7 @@ class Loop:
         self.step, self.elapsed, self.bad_steps = 0, 0.0, 0
         self.best: dict[str, Any] = {"step": None, "mean": -math.inf}
         self.scores: Scores = {}
+        self.remarks: tuple[str, ...] = ()  # for the model card: how settings came to be
         self.stop = False
 
     # -- plan ------------------------------------------------------------------------------------------------------
@@ -129,7 +127,7 @@ class Loop:
             return None
         if self.settings.epochs is None and self.staging.planned:
             return self.staging.planned
-        return max(1, math.ceil((self.settings.epochs or 1.0) * sum(self.sizes.values()) / budget))
+        return max(1, math.ceil((self.settings.epochs or 1.0) * self.bundles.epoch(self.recipe.tasks) / budget))
 
     def progress(self) -> float:
         """How much of the run is done, 0 to 1."""
@@ -142,7 +140,7 @@ class Loop:
         return max(self.progress(), (self.step + 0.5) / self.steps) if self.steps else self.progress()
 
     def shares(self) -> dict[str, float]:
-        """Each task's share of the next step."""
+        """Each bundle's share of the next step."""
         return self.staging.shares(step=self.step + 1, progress=self.progress())
 
     def _due(self, every: int | None, fallback: int) -> bool:
@@ -152,8 +150,8 @@ class Loop:
 
     # -- run -------------------------------------------------------------------------------------------------------
 
-    def train(self) -> Finished:
-        """Trains to the end, or until interrupted; the last event is returned too."""
+    def train(self, *, until: int | None = None) -> Finished:
+        """Trains to the end, until interrupted, or to a step where it saves and rests; returns the last event too."""
         main = self.accelerator.is_main_process
         self.bus(
             Started(
@@ -167,17 +165,13 @@ class Loop:
                 learning=sum(p.numel() for n, p in self.model.named_parameters() if n not in self.staging.fixed),
             )
         )
-        for name, rows in self.drawn.items():
-            free = len(self.costs[name]) - len(rows)
-            if free:
-                of = f"{free:,} of {len(self.costs[name]):,}"
-                note = f'task "{name}": {of} training rows have no label and are not drawn'
-                self.bus(Noted(self.step, "info", note))
+        for note in self.bundles.notes():
+            self.bus(Noted(self.step, "info", note))
         self._tell(self.staging.begin(fresh=self.step == 0))
         saved, saved_at = self.step, self.elapsed
         with self._signals():
             self.model.train()
-            while self.progress() < 1.0 and not self.staging.done and not self.stop:
+            while self.progress() < 1.0 and not self.staging.done and not self.stop and self.step != until:
                 self._step()
                 ended = self.progress() >= 1.0 or self.staging.ends_run(self.step, self.progress())
                 evaluated = ended or self._due(self.settings.evaluate_every, 100)
@@ -191,7 +185,7 @@ class Loop:
                     save = evaluated or self.elapsed - saved_at > SAVE_SECONDS
                 if save:
                     saved, saved_at = self._save(), self.elapsed
-            if self.stop and saved != self.step:
+            if (self.stop or self.step == until) and saved != self.step:
                 self._save()
         if not self.stop and self.best["step"] is None and main:
             self._write_model({})  # nothing to judge by: the last weights are the model
@@ -232,9 +226,8 @@ class Loop:
     def _step(self) -> None:
         begin = time.perf_counter()
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        share = self.shares()
-        rows = self.sampler.draw(share)
-        mine = {task: deal(taken, self.costs[task], rank=rank, world=world) for task, taken in rows.items()}
+        rows = self.draw()
+        mine = {key: deal(taken, self.bundles[key].costs, rank=rank, world=world) for key, taken in rows.items()}
         scale = self.schedule.scale(self._middle())
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * scale * self.staging.rate(group["name"])
@@ -242,7 +235,7 @@ class Loop:
         due = self._due(self.settings.evaluate_every, 100)
         ahead = self.settings.trunk_lr * scale if self.recipe.balance.affinity and due else None
         measure = self.recipe.balance.conflicts and due
-        units, found = self._forward_backward(mine, measure=measure, ahead=ahead)
+        units, passes, found = self._forward_backward(mine, measure=measure, ahead=ahead)
         losses, names = found.losses, list(self.examples)
         facts = torch.zeros(len(names) * 2 + 1, dtype=torch.float64)
         for i, task in enumerate(names):
@@ -256,7 +249,7 @@ class Loop:
         self._sum_gradients()
         norm = math.nan
         if bad:
-            self._skip(bad, mine, losses)
+            self._skip(bad, passes, losses)
         else:
             norm = self._update()
             self.balancing.look_again()
@@ -276,8 +269,8 @@ class Loop:
                 losses=means,
                 units=units,
                 weights=found.weights,
-                rows={task: len(taken) for task, taken in rows.items()},
-                tokens=sum(int(self.costs[task][taken].sum()) for task, taken in rows.items()),
+                rows=self.bundles.counts(rows),
+                tokens=sum(int(self.bundles[key].costs[taken].sum()) for key, taken in rows.items()),
                 seconds=time.perf_counter() - begin,
                 lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
                 norm=norm,
@@ -292,11 +285,20 @@ class Loop:
         densify(parameters)
         sum_gradients(self.accelerator, self.model.heads.parameters() if self.balancing.summed else parameters)
 
+    def draw(self) -> dict[str, list[int]]:
+        """Rows of the next step: key of a bundle -> rows of it."""
+        share = self.shares()
+        for key in share:
+            bundle = self.bundles[key]
+            self.sampler.add(key, self.bundles.units(bundle), bundle.rows)
+        return self.sampler.draw(share)
+
     def _forward_backward(
         self, mine: Mapping[str, list[int]], *, measure: bool = False, ahead: float | None = None
-    ) -> tuple[dict[str, int], Balanced]:
+    ) -> tuple[dict[str, int], list[Pass], Balanced]:
         """Gradients of this process's rows. Without memory for them, the same rows again in smaller passes."""
         units: dict[str, int] | None = None
+        around = Around(self.model.states_of, self.staging.loss, self._autocast, self.accelerator.backward)
         while True:
             passes = self._passes(mine)
             if units is None:
@@ -305,11 +307,11 @@ class Loop:
             torch.manual_seed(generator % 2**63)
             self.stepper.zero_grad(set_to_none=True)
             try:
-                around = Around(self._autocast, self.accelerator.backward)
-                return units, self.balancing.take(passes, units, around, step=self.step, measure=measure, ahead=ahead)
+                found = self.balancing.take(passes, units, around, step=self.step, measure=measure, ahead=ahead)
+                return units, passes, found
             except (RuntimeError, MemoryError) as error:
-                largest = max((p.batch.ids.layout.total for parts in passes.values() for p in parts), default=0)
-                alone = all(len(p.rows) == 1 for parts in passes.values() for p in parts)
+                largest = max((p.batches[0].ids.layout.total for p in passes), default=0)
+                alone = all(p.batches[0].ids.layout.count == 1 for p in passes)
                 if not out_of_memory(error) or alone:
                     raise
                 self.micro_tokens = max(largest // 2, 1)
@@ -323,24 +325,24 @@ class Loop:
     def _autocast(self) -> Any:
         return nullcontext() if self.settings.precision == "fp32" else self.accelerator.autocast()
 
-    def _passes(self, mine: Mapping[str, list[int]]) -> dict[str, list[Pass]]:
-        out: dict[str, list[Pass]] = {}
-        for task, rows in mine.items():
-            out[task] = []
+    def _passes(self, mine: Mapping[str, list[int]]) -> list[Pass]:
+        out: list[Pass] = []
+        for key, rows in mine.items():
+            bundle = self.bundles[key]
             for half, own in enumerate([rows[::2], rows[1::2]] if self.balancing.halves else [rows]):
-                for part in cut(own, self.costs[task], most=self.micro_tokens):
-                    batch = self.model.collate(task, [self.examples[task]["train"][row] for row in part])
-                    out[task].append(Pass(tuple(part), batch.to(self.accelerator.device), half))
+                for part in cut(own, bundle.costs, most=self.micro_tokens):
+                    batches = self.model.collate_shared(self.bundles.taken(bundle, part))
+                    numbers = {t: tuple(n for n in found if n != NONE) for t, found in bundle.numbers(part).items()}
+                    out.append(Pass(moved(batches, self.accelerator.device), numbers, half))
         return out
 
-    def _units(self, passes: Mapping[str, list[Pass]]) -> dict[str, int]:
+    def _units(self, passes: Sequence[Pass]) -> dict[str, int]:
         """Labelled units of the step, over all processes."""
-        names = list(self.examples)
-        own = [sum(self.model.head(n).units(p.batch.targets) for p in passes.get(n, ())) for n in names]
-        return {
-            n: int(u)
-            for n, u in zip(names, total(self.accelerator, torch.tensor(own, dtype=torch.float64)), strict=True)
-        }
+        own = dict.fromkeys(self.examples, 0)
+        for batch in (batch for one in passes for batch in one.batches):
+            own[batch.task] += self.model.head(batch.task).units(batch.targets)
+        summed = total(self.accelerator, torch.tensor(list(own.values()), dtype=torch.float64))
+        return {name: int(count) for name, count in zip(own, summed, strict=True)}
 
     def _update(self) -> float:
         parameters = [p for p in self.model.parameters() if p.grad is not None]
@@ -357,11 +359,11 @@ class Loop:
             self.ema.update(self.model.named_parameters())
         return float(norm)
 
-    def _skip(self, bad: list[str], mine: Mapping[str, list[int]], losses: Mapping[str, list[Tensor]]) -> None:
+    def _skip(self, bad: list[str], passes: Sequence[Pass], losses: Mapping[str, list[Tensor]]) -> None:
         rows: dict[str, list[tuple[str, int]]] = {}
         for task in bad:
             table, examples = self.tables.rows[task]["train"], self.examples[task]["train"]
-            parts = cut(mine.get(task, []), self.costs[task], most=self.micro_tokens)
+            parts = [one.rows[task] for one in passes if task in one.rows]
             own = [
                 table.origin(int(examples.source[row]))
                 for part, total in zip(parts, losses.get(task, []), strict=False)
@@ -386,8 +388,8 @@ class Loop:
             )
 
     def measure(self, rows: Mapping[str, list[int]]) -> tuple[dict[str, float], dict[str, int]]:
-        """One forward and backward over the given training rows, without an update: total losses and labelled units."""
-        units, found = self._forward_backward(rows)
+        """One forward and backward over rows of bundles, without an update: the tasks' total losses and units."""
+        units, _, found = self._forward_backward(rows)
         self.stepper.zero_grad(set_to_none=True)
         return {task: float(torch.stack(totals).sum()) for task, totals in found.losses.items() if totals}, units
 
@@ -433,7 +435,8 @@ class Loop:
         self.accelerator.wait_for_everyone()
 
     def _write_model(self, scores: Mapping[str, Scores]) -> None:
-        self.model.card = model_card(self.recipe, self.model, self._row_counts(), scores, self.step)
+        counts = self._row_counts()
+        self.model.card = model_card(self.recipe, self.model, counts, scores, self.step, self.remarks)
         self.model.save_pretrained(self.run / "model")
 
     def _row_counts(self) -> dict[str, dict[str, int]]:
