@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from unisono import __version__
 from unisono.model import MultiTaskModel
@@ -15,6 +15,7 @@ def model_card(
     rows: Mapping[str, Mapping[str, int]],
     scores: Mapping[str, Mapping[str, Mapping[str, float]]],
     step: int,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Markdown with the front matter that the Hugging Face hub reads.
 
@@ -22,6 +23,7 @@ def model_card(
         rows: task -> split -> number of rows used.
         scores: split -> task -> metric -> value.
         step: the optimizer step of the weights.
+        remarks: how settings came to be.
     """
     size = sum(p.numel() for p in model.parameters()) - model.trunk.adapter_size  # merged on saving
     lines = ["---", "library_name: unisono", "tags: [multi-task, unisono]", "---", "", f"# {recipe.name}", ""]
@@ -51,6 +53,7 @@ def model_card(
         "",
         "## Settings",
         "",
+        *(line for remark in remarks for line in (remark, "")),
         "The recipe, with every default written out:",
         "",
         "```yaml",

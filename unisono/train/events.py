@@ -83,6 +83,19 @@ class Affinity:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """``balance: auto`` has chosen λ, before the first step."""
+
+    weights: Mapping[str, float]  # task -> λ
+    rate: float  # factor on the recipe's learning rates
+    number: int  # of the trial, from 1
+    tried: int  # trials
+    share: float  # of the run's steps that the search took
+    seconds: float
+    step: int = 0
+
+
+@dataclass(frozen=True)
 class Evaluated:
     """Scores on held-out rows."""
 
@@ -133,7 +146,9 @@ class Finished:
     scores: Scores = field(default_factory=dict)  # of the best evaluation
 
 
-Event = Started | Stepped | Gradients | Affinity | Staged | Left | Evaluated | Saved | Skipped | Noted | Finished
+Event = (
+    Started | Stepped | Gradients | Affinity | Chosen | Staged | Left | Evaluated | Saved | Skipped | Noted | Finished
+)
 
 
 class Listener(Protocol):

@@ -13,7 +13,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from unisono.train.events import Evaluated, Event, Finished, Left, Noted, Saved, Skipped, Staged, Started, Stepped
+from unisono.train.events import (
+    Chosen,
+    Evaluated,
+    Event,
+    Finished,
+    Left,
+    Noted,
+    Saved,
+    Skipped,
+    Staged,
+    Started,
+    Stepped,
+)
 
 _SMOOTH = 0.95  # share of a smoothed figure kept at each step
 _LIVE, _PLAIN = 0.25, 10.0  # seconds between drawings
@@ -55,6 +67,11 @@ class Progress:
             case Staged():
                 frozen = f"; frozen: {', '.join(event.frozen)}" if event.frozen else ""
                 self._say(f'stage {event.number} "{event.name}": {", ".join(event.tasks)}{frozen}')
+            case Chosen():
+                rates = f", learning rates × {event.rate:.3g}" if event.rate != 1.0 else ""
+                weights = " · ".join(f"{task} {weight:g}" for task, weight in event.weights.items())
+                of = f"trial {event.number} of {event.tried}, {_clock(event.seconds)}"
+                self._say(f"balance: auto has chosen λ {weights}{rates} ({of})")
             case Left():
                 self._say(f'step {event.step}  task "{event.task}" is {event.how}: {event.reason}')
             case Noted():
