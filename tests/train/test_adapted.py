@@ -66,6 +66,15 @@ def test_adapters_and_heads_alone_get_gradients_and_move(tmp_path, trunk, balanc
     assert rates == {"trunk.1": pytest.approx(5e-4), "trunk.2": pytest.approx(1e-3)}
 
 
+def test_gradients_compared_at_the_output_move_the_adapters_alone(tmp_path, trunk):
+    tasks = {name: TASKS[name] for name in ("intent", "en-de")}  # they share their rows
+    loop = loop_of(adapted(tmp_path, trunk, tasks, balance={"method": "upgrad", "scope": "features"}))
+    before = {n: p.detach().clone() for n, p in loop.model.named_parameters()}
+    loop.train()
+    moved = {n for n, p in loop.model.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {n for n in before if is_head_or_adapter(n)}
+
+
 @pytest.mark.parametrize("method", ["upgrad", "graddrop"])
 def test_what_is_captured_is_the_adapters_gradient_and_no_more(tmp_path, trunk, method):
     loop = loop_of(adapted(tmp_path, trunk, STILL, dropout=0.0, balance=method))
@@ -73,9 +82,9 @@ def test_what_is_captured_is_the_adapters_gradient_and_no_more(tmp_path, trunk, 
         for name, p in loop.model.named_parameters():
             if "lora_B" in name:
                 p.normal_(std=0.1)  # at its start B is 0, and so is the gradient of A
-    rows = loop.sampler.draw(loop.shares())
+    rows = loop.draw()
     true = reference(loop, rows)
-    _, found = loop._forward_backward(rows)
+    _, _, found = loop._forward_backward(rows)
     parameters = dict(loop.model.named_parameters())
     names = [n for n in parameters if ".lora_" in n]
     layers, tables = shared_layers(loop.model)
