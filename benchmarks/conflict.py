@@ -16,10 +16,9 @@ import json
 import torch
 from torch import Tensor
 
-from unisono.balance import METHODS
 from unisono.balance.base import Seen
-from unisono.balance.methods import METHODS, SUMS
 from unisono.balance.make import make
+from unisono.balance.methods import METHODS, SUMS
 
 SCALES = torch.tensor([1.0, 100.0], dtype=torch.float64)
 TOWARDS = torch.tensor([[1.0, 0.0], [-0.9, 0.19**0.5]], dtype=torch.float64)  # u, of length 1

@@ -9,9 +9,8 @@ import torch
 from torch.testing import assert_close
 
 from tests.balance.examples import AGGREGATIONS, EVERY, RANDOM, built, jacobian, seen, step, update_of
-from unisono.balance import METHODS
-from unisono.balance.methods import METHODS, SUMS
 from unisono.balance.make import make
+from unisono.balance.methods import METHODS, SUMS
 
 WANTED = [
     "fixed", "auto", "uncertainty", "dwa", "rlw", "gls", "famo", "imtl-l", "stch", "gradnorm", "db-mtl", "excess-mtl",

@@ -117,14 +117,17 @@ class Auto(_Result):
 Result = TypeVar("Result", bound=_Result)
 
 
-def read(run: Path, name: str, model: type[Result]) -> Result | None:
+def read(run: Path, name: str, model: type[Result], *, command: str = "") -> Result | None:
     """The result of the study ``name`` of a run; None if there was none.
+
+    Args:
+        command: what writes it; default: the command of that name.
 
     Raises:
         RecipeError: its file is not one that the study writes.
     """
-    path = run / name / f"{name}.json"
-    found = jsonfiles.document(path, f"unisono {name}")
+    path, command = run / name / f"{name}.json", command or name
+    found = jsonfiles.document(path, f"unisono {command}")
     if found is None:
         return None
     try:
@@ -135,6 +138,6 @@ def read(run: Path, name: str, model: type[Result]) -> Result | None:
         what = problem["msg"].removeprefix("Value error, ")
         at = f"{path}: {where}" if where else f"{path}"
         raise RecipeError(
-            f"{at}: {what[0].lower()}{what[1:]}; run `unisono {name}` again, or delete the file"
+            f"{at}: {what[0].lower()}{what[1:]}; run `unisono {command}` again, or delete the file"
         ) from None
     return result
