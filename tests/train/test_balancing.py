@@ -14,7 +14,7 @@ from tests.train.runs import TASKS, run, small
 from tests.train.test_loop import _stop_after, tensors
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, build
-from unisono.train.balancing import densify, shared_layers, sparse_tables
+from unisono.train.balancing import Balanced, densify, shared_layers, sparse_tables
 from unisono.train.bundles import NONE
 from unisono.train.events import Bus, Gradients, Noted, Stepped
 from unisono.train.loop import Loop
@@ -100,6 +100,49 @@ def test_the_update_is_the_weighted_sum_and_heads_keep_their_own(tmp_path, metho
             assert_close(p.grad, torch.stack(parts).sum(0), rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("micro_tokens", [None, 40])
+@pytest.mark.parametrize("method", ["upgrad", "gls", "modo"])
+def test_with_few_gradients_in_memory_a_step_is_the_same(tmp_path, method, micro_tokens):
+    def step(hold: int | None) -> tuple[Loop, dict[str, torch.Tensor], Balanced]:
+        balance = {"method": method, **({"hold": hold} if hold else {})}
+        recipe = still(tmp_path, balance, micro_tokens=micro_tokens)
+        loop = loop_of(build({**recipe.model_dump(mode="json"), "mix": {"share_rows": method == "upgrad"}}))
+        _, _, found = loop._forward_backward(loop.draw())
+        loop._sum_gradients()
+        return loop, {n: p.grad for n, p in loop.model.named_parameters() if p.grad is not None}, found
+
+    (_, whole, all_at_once), (loop, few, found) = step(None), step(2)
+    assert loop.balancing._capture is not None and len(loop.balancing._capture._buffer) == 2  # of three tasks
+    assert found.losses.keys() == all_at_once.losses.keys() and whole.keys() == few.keys()
+    for task, losses in found.losses.items():
+        assert_close(torch.stack(losses), torch.stack(all_at_once.losses[task]))
+    assert list(found.weights.values()) == pytest.approx(list(all_at_once.weights.values()), rel=1e-3)
+    for layer, gramian in all_at_once.gramians.items():
+        assert_close(found.gramians[layer], gramian, rtol=1e-3, atol=1e-6)
+    for name, gradient in whole.items():
+        assert_close(few[name], gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_runs_again_draw_the_same_dropout(tmp_path):
+    """With dropout, a Gramian put together from several runs is still that of some fixed gradients."""
+    recipe = small(tmp_path).model_dump(mode="json")
+    loops = [loop_of(build({**recipe, "balance": {"method": "mgda", "hold": hold}})) for hold in (2, 2)]
+    for loop in loops:
+        loop.model.train()
+    rows = loops[0].draw()
+    a, b = (loop._forward_backward(rows)[2] for loop in loops)
+    assert a.gramians is not None and b.gramians is not None
+    for layer, gramian in a.gramians.items():
+        assert torch.equal(gramian, b.gramians[layer])
+        assert torch.linalg.eigvalsh(gramian).min() > -1e-5 * gramian.diagonal().max()  # of other runs it would not be
+    loops[0]._sum_gradients()
+    shared = [p.grad for n, p in loops[0].model.named_parameters() if p.grad is not None and not n.startswith("heads.")]
+    whole = torch.stack(list(a.gramians.values())).sum(0)
+    weights = torch.tensor([a.weights[t] for t in a.tasks], dtype=torch.float64)
+    length = torch.cat([g.flatten() for g in shared]).double().square().sum()
+    assert length == pytest.approx(float(weights @ whole @ weights), rel=1e-3)  # the update is of these gradients too
+
+
 def test_measuring_changes_nothing_and_is_told(tmp_path):
     plain = run(still(tmp_path / "plain"))
     told = run(still(tmp_path / "told", {"method": "sum", "conflicts": True}))
@@ -179,6 +222,7 @@ def test_partial_labels_leave_a_task_out_of_the_balance(tmp_path):
         ("upgard", 'balance: "upgard" is not a balance; did you mean "upgrad"?'),
         ({"method": "cagrad", "d": 1}, '"d" is not an option of cagrad'),
         ({"method": "cagrad", "c": "x"}, "c: 'x' is not like its default 0.5"),
+        ({"method": "cagrad", "hold": 1}, "balance.hold: input should be greater than or equal to 2, found 1"),
     ],
 )
 def test_a_wrong_balance_is_one_line(balance, line):

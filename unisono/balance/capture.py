@@ -83,14 +83,20 @@ class Capture:
         finally:
             self._row = None
 
-    def end(self) -> None:
-        """All gradients have come: what a row did not get is zero."""
+    def clear(self, number: int) -> None:
+        """Row ``number`` is to be captured anew."""
+        self._written[number] = set()
+        for rows in self._sparse.values():
+            rows[number] = []
+
+    def end(self, number: int | None = None) -> None:
+        """All gradients have come, of one row or of every one: what it did not get is zero."""
         assert self._buffer is not None
-        for number, written in enumerate(self._written):
+        for row, written in enumerate(self._written) if number is None else [(number, self._written[number])]:
             for p in self.parameters:
                 if id(p) not in written:
                     piece = self._pieces[id(p)]
-                    self._buffer[number, piece.begin : piece.end] = 0
+                    self._buffer[row, piece.begin : piece.end] = 0
 
     def _take(self, p: Tensor) -> None:
         if self._row is None or p.grad is None:
@@ -116,15 +122,16 @@ class Capture:
         assert self._buffer is not None
         return self._buffer[: self.rows]
 
-    def gramians(self) -> dict[str, Tensor]:
-        """Layer -> (R, R) inner products of the captured gradients, float64 on the CPU."""
-        found = torch.zeros(len(self.names), self.rows, self.rows, dtype=torch.float64)
+    def gramians(self, rows: int | None = None) -> dict[str, Tensor]:
+        """Layer -> (R, R) inner products of the first ``rows`` captured gradients (default: all), float64 on the CPU."""
+        rows = self.rows if rows is None else rows
+        found = torch.zeros(len(self.names), rows, rows, dtype=torch.float64)
         for number, (begin, end) in enumerate(self._bounds):
             if end > begin:
-                part = self.matrix[:, begin:end]
+                part = self.matrix[:rows, begin:end]
                 found[number] += (part @ part.T).cpu().double()
         for p, number in zip(self.tables, self._layer_of_table, strict=True):
-            found[number] += _gramian_of_rows([self._merged(p, row) for row in range(self.rows)])
+            found[number] += _gramian_of_rows([self._merged(p, row) for row in range(rows)])
         return dict(zip(self.names, found, strict=True))
 
     def _merged(self, p: Tensor, row: int) -> Tensor | None:

@@ -206,6 +206,12 @@ class Balance(BaseModel):
         description="where the tasks' gradients are compared: at the shared parameters, or at the trunk's output, for "
         "tasks that share rows: nearly free",
     )
+    hold: int | None = Field(
+        None,
+        ge=2,
+        description="most tasks' gradients in memory at once; with more tasks, passes are run again: slower, but memory "
+        "does not grow with the tasks; default: all",
+    )
     affinity: bool = Field(
         False, description="measure at each evaluation what a step on one task would do to the others' losses (TAG)"
     )
@@ -216,7 +222,7 @@ class Balance(BaseModel):
             raise ValueError(f'"{self.method}" is not a balance{nearest(self.method, METHODS)}')
         unknown = unknown_option(self.method, self.options)
         if unknown:
-            valid = [*METHODS[self.method].options, "conflicts", "affinity", "scope"]
+            valid = [*METHODS[self.method].options, "conflicts", "affinity", "scope", "hold"]
             raise ValueError(f'"{unknown}" is not an option of {self.method}{nearest(unknown, valid)}')
         for name, value in self.options.items():
             if problem := wrong_value(self.method, name, value):

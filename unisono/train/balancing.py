@@ -20,6 +20,7 @@ from unisono.train.bundles import Bundle
 from unisono.train.events import Affinity, Event, Gradients
 from unisono.train.features import Features
 from unisono.train.processes import total
+from unisono.train.rounds import Rounds
 from unisono.train.step import Around, Losses, Pass, gradients
 from unisono.train.step import losses as losses_of
 
@@ -94,11 +95,15 @@ class Balancing:
         self.names = list(model.tasks)
         self.by_hand = {name: recipe.tasks[name].weight for name in self.names}
         wanted = recipe.balance
-        self.scope = wanted.scope
+        self.scope, self.hold = wanted.scope, wanted.hold
         try:
             self.method: Balance | None = make(wanted.method, len(self.names), wanted.options, period=period)
         except (MissingDependency, ValueError) as error:
             raise RecipeError(f"balance: {error}") from None
+        if self.hold and self.method is not None and self.method.needs == "matrix":
+            raise RecipeError(
+                f"balance.hold: {wanted.method} looks at every number of all tasks' gradients at once; leave it out"
+            )
         self._capture: Capture | None = None
         self._captured_ids: tuple[int, ...] = ()
         self._last: _Step | None = None
@@ -156,7 +161,10 @@ class Balancing:
             return self._plain(this)
         if not measure and not self.watches and self._at_features(passes):
             return self._featured(this)
-        return self._captured(this, ahead)
+        parts = 2 if self.halves else 1
+        if self.hold and ahead is None and len(present) * parts > self.hold:
+            return self._in_rounds(this, parts)
+        return self._captured(this, ahead, parts)
 
     def _at_features(self, passes: Sequence[Pass]) -> bool:
         """Whether gradients at the trunk's output are enough: they are compared there, or the losses decide alone."""
@@ -201,8 +209,22 @@ class Balancing:
         features.backward(weights, update, this.around)
         return self._balanced(this, losses, weights, {"features": gramian}, problem)
 
-    def _captured(self, this: _Step, ahead: float | None) -> Balanced:
-        capture, parts = self._ready_capture(), 2 if self.halves else 1
+    def _in_rounds(self, this: _Step, parts: int) -> Balanced:
+        """Few gradients are in memory at a time, however many tasks there are; what that takes is run again."""
+        assert self.hold
+        rounds = Rounds(
+            self._ready_capture(), this.passes, [(task, half) for task in this.present for half in range(parts)],
+            halves=parts, hold=self.hold, forget_heads=self._forget_heads, summed=self._sum_captured,
+        )  # fmt: skip
+        layers = {n: g / self._scale**2 for n, g in rounds.gramians(this.units, self.by_hand, this.around).items()}
+        seen = self._seen(this, self._means(rounds.losses, this), layers, parts)
+        weights, _, problem = self._decided(seen, this.step)
+        factors = dict(zip(this.present, weights.tolist(), strict=True))
+        rounds.backward(this.units, self.by_hand, factors, this.around)
+        return self._balanced(this, rounds.losses, weights, {n: _fold(g, parts) for n, g in layers.items()}, problem)
+
+    def _captured(self, this: _Step, ahead: float | None, parts: int) -> Balanced:
+        capture = self._ready_capture()
         capture.begin(len(this.present) * parts)
         row = {name: at * parts for at, name in enumerate(this.present)}
         losses = gradients(
@@ -210,23 +232,12 @@ class Balancing:
             into=lambda one, task: capture.row(row[task] + one.half % parts),
         )  # fmt: skip
         capture.end()
-        if self.accelerator.num_processes > 1:
-            capture.matrix.copy_(self.accelerator.reduce(capture.matrix, reduction="sum"))
+        self._sum_captured(capture.matrix)
         self.summed = True
         layers = {name: gramian / self._scale**2 for name, gramian in capture.gramians().items()}
-        whole = torch.stack(list(layers.values())).sum(0)
-        seen = Seen(
-            self._places(this),
-            self._means(losses, this),
-            gramian=_fold(whole, parts),
-            last=_fold(layers[capture.names[-1]], parts),
-            cross=4 * whole[0::2, 1::2]
-            if parts == 2
-            else None,  # each half is half of the mean: twice it estimates all
-            matrix=capture.matrix if parts == 1 else None,
-        )
+        seen = self._seen(this, self._means(losses, this), layers, parts, capture.matrix if parts == 1 else None)
         affinity = None
-        if ahead is not None and torch.isfinite(whole).all():
+        if ahead is not None and all(torch.isfinite(g).all() for g in layers.values()):
             affinity = self._look_ahead(capture, parts, ahead / self._scale, this)
         weights, update, problem = self._decided(seen, this.step)
         if update is None:
@@ -238,6 +249,30 @@ class Balancing:
             self._capture = None
         gramians = {name: _fold(g, parts) for name, g in layers.items()}
         return self._balanced(this, losses, weights, gramians, problem, affinity)
+
+    def _seen(
+        self, this: _Step, means: Tensor, layers: Mapping[str, Tensor], parts: int, matrix: Tensor | None = None
+    ) -> Seen:
+        """What a method sees of gradients that are told apart, each in ``parts``."""
+        whole = torch.stack(list(layers.values())).sum(0)
+        return Seen(
+            self._places(this),
+            means,
+            gramian=_fold(whole, parts),
+            last=_fold(list(layers.values())[-1], parts),
+            # Each half is half of the mean: twice it estimates all.
+            cross=4 * whole[0::2, 1::2] if parts == 2 else None,
+            matrix=matrix,
+        )
+
+    def _sum_captured(self, rows: Tensor) -> None:
+        """Adds up captured gradients over the processes, in place."""
+        if self.accelerator.num_processes > 1:
+            rows.copy_(self.accelerator.reduce(rows, reduction="sum"))
+
+    def _forget_heads(self) -> None:
+        for p in self.model.heads.parameters():
+            p.grad = None
 
     def _decided(self, seen: Seen, step: int) -> tuple[Tensor, Tensor | None, str | None]:
         """The method's (T,) weights and its update, if it makes one; of a step that it cannot use, 1 each and why."""

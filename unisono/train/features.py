@@ -34,7 +34,7 @@ class Features:
         self._like: list[Tensor] = []  # pass -> (N, D), for its shape
 
     def forward(self, units: Mapping[str, int], weights: Mapping[str, float], around: Around) -> Losses:
-        """Runs the passes up to the trunk's output and back to it. Heads get their gradients, λ of the recipe in them."""
+        """Runs the passes up to the trunk's output and back to it; heads get their gradients, with the recipe's λ."""
         losses: Losses = {}
         for one in self._passes:
             self._seeds.append(int(torch.randint(2**62, ())))
