@@ -138,6 +138,12 @@ def compare(
 @app.command()
 def affinity(
     recipe: RecipeFile,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="train the best groups, all together and each alone, and compare")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", help="of --verify: the recipe's seed and those after it")] = 3,
+    groupings: Annotated[int, typer.Option("--groupings", help="of --verify: how many groupings to train")] = 1,
+    grid: Annotated[bool, typer.Option("--grid", help="of --verify: learning rates and λ as compare --grid")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="delete what an earlier measurement left")] = False,
     set_: Set = None,
     json: Json = False,
@@ -149,7 +155,11 @@ def affinity(
     from unisono.train.progress import Progress
     from unisono.train.run import open_recipe
 
-    result = affinity(open_recipe(recipe, set_ or ()), fresh=fresh, where=recipe, listeners=lambda: (Progress(),))
+    result = affinity(
+        open_recipe(recipe, set_ or ()), verified=verify, seeds=seeds, groupings=groupings, grid=grid, fresh=fresh,
+        where=recipe, listeners=lambda: (Progress(),),
+        on_run=lambda name, number, of: show.told(f"run {number} of {of}: {name}"),
+    )  # fmt: skip
     show.studied(result, tables.related(result), as_json=json)
 
 
@@ -189,7 +199,7 @@ def check(
     kinds: Annotated[bool, typer.Option("--kinds", help="list the kinds of task")] = False,
     json: Json = False,
 ) -> None:
-    """Validate a recipe, try ten rows of each task, and estimate time and memory; touches nothing."""
+    """Validate a recipe and what its tune section searches, try ten rows of each task, estimate time and memory."""
     from unisono import show
 
     if kinds:
@@ -199,10 +209,15 @@ def check(
         return
     if recipe is None:
         raise typer.BadParameter("name a recipe, or ask for --kinds")
-    from unisono.train.check import check
+    from unisono.study import spaces
     from unisono.train.run import open_recipe
 
-    show.checked(check(open_recipe(recipe, set_ or ()), where=recipe), as_json=json)
+    wanted = open_recipe(recipe, set_ or ())
+    if wanted.tune:
+        spaces.check(wanted, recipe)
+    from unisono.train.check import check
+
+    show.checked(check(wanted, where=recipe), as_json=json)
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unisono.train import journal
+from unisono.train.bundles import PLUS
 
 EVENTS = "events.jsonl"
 
@@ -35,6 +36,23 @@ def spent(run: Path, tasks: Mapping[str, Any]) -> dict[str, Budget]:
                 steps[task] += count > 0
                 rows[task] += count
     return {task: Budget(steps[task], rows[task]) for task in tasks}
+
+
+def shared_rows(run: Path) -> dict[tuple[str, ...], int]:
+    """Tasks whose labels stand on the same rows -> how many rows were drawn for them, over all steps of a run."""
+    out: dict[tuple[str, ...], int] = {}
+    for event in journal.read(run / EVENTS):
+        for key, count in event.get("shared", {}).items() if event["event"] == "stepped" else ():
+            tasks = tuple(key.split(PLUS))
+            out[tasks] = out.get(tasks, 0) + count
+    return out
+
+
+def shared_steps(run: Path, tasks: Iterable[str]) -> int:
+    """The optimizer steps of a run that had rows of any of some tasks."""
+    names = set(tasks)
+    found = (event["rows"] for event in journal.read(run / EVENTS) if event["event"] == "stepped")
+    return sum(any(count > 0 for task, count in rows.items() if task in names) for rows in found)
 
 
 def evaluations(run: Path) -> list[dict[str, Any]]:

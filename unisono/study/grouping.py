@@ -6,11 +6,14 @@ over the others of the group, and the groups together should have the most of it
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 EXACT = 10  # tasks up to which every partition is looked at: 115,975 of ten
+
+Partition = list[list[int]]
 
 
 def worth(affinity: np.ndarray, groups: Sequence[Sequence[int]]) -> float:
@@ -21,34 +24,25 @@ def worth(affinity: np.ndarray, groups: Sequence[Sequence[int]]) -> float:
     """
     total = 0.0
     for group in groups:
-        for task in group:
-            others = [other for other in group if other != task]
-            if others:
-                total += float(np.mean([affinity[other, task] for other in others]))
+        if len(group) > 1:
+            block = affinity[np.ix_(group, group)]
+            total += float(block.sum() - block.trace()) / (len(group) - 1)
     return total
 
 
-def best(affinity: np.ndarray) -> list[list[int]]:
-    """The partition worth most: found exactly up to ten tasks, above by merging the pair of groups that gains most."""
+def best(affinity: np.ndarray) -> Partition:
+    """The partition worth most: found exactly up to ten tasks, above the best of those that ``merged`` gives."""
+    return max(_candidates(affinity), key=lambda groups: worth(affinity, groups))
+
+
+def between(affinity: np.ndarray, most: int) -> list[Partition]:
+    """The partitions worth most, the best first, but for all tasks in one group and each alone: at most so many."""
     count = len(affinity)
-    if count <= EXACT:
-        return max(partitions(list(range(count))), key=lambda groups: worth(affinity, groups))
-    groups = [[task] for task in range(count)]
-    while True:
-        gains = [
-            (worth(affinity, [one + other]) - worth(affinity, [one, other]), i, j)
-            for i, one in enumerate(groups)
-            for j, other in enumerate(groups)
-            if i < j
-        ]
-        gain, i, j = max(gains, default=(0.0, 0, 0))
-        if gain <= 0:
-            return groups
-        merged = sorted(groups[i] + groups[j])
-        groups = sorted([g for k, g in enumerate(groups) if k not in (i, j)] + [merged])
+    found = (groups for groups in _candidates(affinity) if 1 < len(groups) < count)
+    return heapq.nlargest(most, found, key=lambda groups: worth(affinity, groups))
 
 
-def partitions(tasks: list[int]) -> Iterator[list[list[int]]]:
+def partitions(tasks: list[int]) -> Iterator[Partition]:
     """Every way to put tasks into groups, fewest groups first among equals found later."""
     if not tasks:
         yield []
@@ -58,3 +52,28 @@ def partitions(tasks: list[int]) -> Iterator[list[list[int]]]:
         for at, group in enumerate(smaller):
             yield [*smaller[:at], [first, *group], *smaller[at + 1 :]]
         yield [[first], *smaller]
+
+
+def merged(affinity: np.ndarray) -> Iterator[Partition]:
+    """From each task alone to one group of all, by merging the pair of groups that gains most (or loses least)."""
+    groups = [[task] for task in range(len(affinity))]
+    effects = affinity - np.diag(np.diag(affinity))  # (G, G), the sum of effects from group to group
+    yield groups
+    while len(groups) > 1:
+        sizes = np.array([len(group) for group in groups])
+        own = effects.diagonal()
+        now = own / np.maximum(sizes - 1, 1)
+        together = own[:, None] + own[None, :] + effects + effects.T
+        gains = together / (sizes[:, None] + sizes[None, :] - 1) - now[:, None] - now[None, :]
+        gains[np.tril_indices(len(groups))] = -np.inf
+        i, j = (int(at) for at in np.unravel_index(gains.argmax(), gains.shape))
+        effects[i] += effects[j]
+        effects[:, i] += effects[:, j]
+        effects = np.delete(np.delete(effects, j, 0), j, 1)
+        groups = [sorted(group + groups[j]) if k == i else group for k, group in enumerate(groups) if k != j]
+        yield groups
+
+
+def _candidates(affinity: np.ndarray) -> Iterator[Partition]:
+    count = len(affinity)
+    return partitions(list(range(count))) if count <= EXACT else merged(affinity)

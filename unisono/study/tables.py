@@ -48,7 +48,38 @@ def related(result: Mapping[str, Any]) -> list[RenderableType]:
     groups = " | ".join(", ".join(group) for group in result["groups"])
     together = len(result["groups"]) == 1
     said = "learn all of them together" if together else f"learn them in {len(result['groups'])} groups: {groups}"
-    return [table, Text(f"By these affinities: {said}. They are a measurement of one run, not yet a proof.")]
+    verified = result["verify"]
+    proof = "." if verified else ". That is a measurement of one run and no proof: --verify trains the groups."
+    return [table, Text(f"By these affinities: {said}{proof}"), *(_verified(tasks, verified) if verified else ())]
+
+
+def _verified(tasks: Sequence[str], found: Mapping[str, Any]) -> list[RenderableType]:
+    """The groupings that were trained, and the sentence."""
+    seeds = len(found["seeds"])
+    over = f"{seeds} seeds, mean ± standard deviation" if seeds > 1 else "1 seed"
+    title = f"groups trained at one budget: {over}; Δm against each alone"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("learned together")
+    for task in tasks:
+        table.add_column(f"{escape(task)}, {found['metric'][task]} ({found['split'][task]})", justify="right")
+    for column in ("Δm, validation", "Δm", "95 % interval"):
+        table.add_column(column, justify="right")
+    for at, one in enumerate(found["groupings"]):
+        scores = [_spread(one["scores"][task], found["metric"][task]) for task in tasks]
+        alone = len(one["groups"]) == len(tasks)
+        validation = "–" if alone or one["validation"] is None else f"{one['validation']:+.1f} %"
+        changes = ("–", "–") if alone else _change(one["delta_m"])
+        chosen = "bold" if at == found["chosen"] else ""
+        table.add_row(escape(named(one["groups"])), *scores, validation, *changes, style=chosen)
+    lines: list[RenderableType] = [table, Text(found["sentence"])]
+    return lines + [Text(f"warning: {line}", style="yellow") for line in found["warnings"]]
+
+
+def named(groups: Sequence[Sequence[str]]) -> str:
+    """A grouping in words."""
+    if len(groups) == 1:
+        return "all together"
+    return "each alone" if all(len(group) == 1 for group in groups) else " | ".join(", ".join(g) for g in groups)
 
 
 def tuned(result: Mapping[str, Any]) -> list[RenderableType]:

@@ -40,6 +40,45 @@ def sentence(tasks: Mapping[str, Interval], mean: Interval, *, seeds: int) -> st
     )
 
 
+def advice(
+    groups: Sequence[Sequence[str]],
+    *,
+    among: int,
+    chosen: bool,
+    split: str,
+    alone: Interval,
+    together: Interval,
+    seeds: int,
+) -> str:
+    """What training groups showed, as a person says it.
+
+    Args:
+        groups: the grouping that is proposed, of ``among`` that were trained.
+        chosen: whether validation rows chose it; otherwise there were none.
+        split: whose rows judge it.
+        alone: Δm against each task alone. ``together``: against all of them together.
+    """
+    apart, whole = all(len(group) == 1 for group in groups), len(groups) == 1
+    if whole:
+        said = "Learn all of them together"
+    elif apart:
+        said = "Learn each task alone"
+    else:
+        said = f"Learn {' | '.join(', '.join(group) for group in groups)}"
+    best = f"best of {among} groupings on the validation rows" if chosen else "grouping of most affinity"
+    bases = [("each alone", alone)] * (not apart) + [("all together", together)] * (not whole)
+    to = " and ".join(f"{_change(found)} against {base}" for base, found in bases)
+    evidence = " and ".join(_evidence(found, seeds, base) for base, found in bases)
+    over = f"{seeds} seeds" if seeds > 1 else "one seed"
+    return f"{said}: the {best}. On the {split} rows: {to}. The evidence of {over} is {evidence}."
+
+
+def _evidence(found: Interval, seeds: int, base: str) -> str:
+    if not enough(found, seeds):
+        return f"not enough to say whether it is better than {base}"
+    return f"enough to say that it is {'better' if found.low > 0 else 'worse'} than {base}"
+
+
 def warnings(tasks: Mapping[str, Interval], conflicts: Sequence[Conflict], *, measured: bool) -> list[str]:
     """A line for each task that lost, with the task and the layers that its gradient conflicts with.
 
@@ -65,6 +104,10 @@ def warnings(tasks: Mapping[str, Interval], conflicts: Sequence[Conflict], *, me
             )
         out.append(line)
     return out
+
+
+def _change(found: Interval) -> str:
+    return f"{found.mean:+.1f} % ({_span(found)})"
 
 
 def _span(found: Interval) -> str:

@@ -39,6 +39,7 @@ class Stepped:
     seconds: float
     lr: Mapping[str, float]  # parameter group -> learning rate
     norm: float  # of the gradient, before clipping
+    shared: Mapping[str, int] = field(default_factory=dict)  # "ner+pos": tasks whose labels share rows -> rows drawn
 
 
 @dataclass(frozen=True)

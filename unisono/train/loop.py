@@ -23,7 +23,7 @@ from unisono.prepare import Tables
 from unisono.recipe import Recipe
 from unisono.train import checkpoints, state
 from unisono.train.balancing import Balanced, Balancing, densify, sparse_tables
-from unisono.train.bundles import NONE, Bundles
+from unisono.train.bundles import NONE, PLUS, Bundles
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
 from unisono.train.events import (
@@ -270,6 +270,7 @@ class Loop:
                 units=units,
                 weights=found.weights,
                 rows=self.bundles.counts(rows),
+                shared={key: len(taken) for key, taken in rows.items() if PLUS in key},
                 tokens=sum(int(self.bundles[key].costs[taken].sum()) for key, taken in rows.items()),
                 seconds=time.perf_counter() - begin,
                 lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
