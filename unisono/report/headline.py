@@ -66,7 +66,7 @@ def _tiles(facts: Facts) -> Markup:
     training = facts.training
     started = training.started
     ended = facts.finished or training.ended
-    planned = started.get("steps")
+    planned, learning = started.get("steps"), started.get("learning")
     seconds = (ended.seconds if ended else None) or training.seconds
     recipe = facts.recipe
     shown: list[tuple[str, str | None]] = [
@@ -76,6 +76,7 @@ def _tiles(facts: Facts) -> Markup:
         ("tokens", large(training.tokens) if training.tokens else None),
         ("speed", f"{training.tokens / training.seconds:,.0f} tokens/s" if training.seconds else None),
         ("parameters", large(started["parameters"]) if started.get("parameters") else None),
+        ("of them learn", large(learning) if learning and learning < started["parameters"] else None),
         ("device", " ".join(str(started[k]) for k in ("device", "precision") if started.get(k)) or None),
         ("balance", _name(recipe.get("balance"), "method")),
         ("mix", _name(recipe.get("mix"), "by")),
