@@ -84,6 +84,18 @@ def test_an_unknown_kind_or_option_names_the_nearest(recipe):
     assert 'tasks.slots.head.droput: "droput" is not a setting here; did you mean "dropout"?' in done.stderr
 
 
+def test_check_looks_at_what_a_search_would_try(recipe):
+    search = "{tasks.slots.wieght: [1], train.warmup: {range: [0, 2]}, train.trunk_lr: [1e-4, 1e-3]}"
+    done = unisono("check", str(recipe), "--set", f"tune.search={search}")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        f'error: {recipe}: tune.search: tasks.slots.wieght: "wieght" is not a setting here; did you mean "weight"?',
+        f"error: {recipe}: tune.search: train.warmup: input should be less than 1, found 2.0",
+    ]
+    done = unisono("check", str(recipe), "--set", "tune.serach={}")
+    assert 'tune.serach: "serach" is not a setting here; did you mean "search"?' in done.stderr
+
+
 def test_check_tries_the_recipe_and_touches_nothing(recipe):
     before = sorted(recipe.parent.iterdir())
     done = unisono("check", str(recipe), "--json", "--set", f"run={recipe.parent / 'never'}")

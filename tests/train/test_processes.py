@@ -38,7 +38,7 @@ def steps(run: Path) -> list[dict]:
     return [e for e in events if e["event"] == "stepped"]
 
 
-@pytest.mark.parametrize("balance", ["sum", "upgrad"])
+@pytest.mark.parametrize("balance", ["sum", "upgrad", "auto"])
 def test_two_processes_take_the_steps_of_one(tmp_path, balance):
     train(write(tmp_path / "one.yaml", tmp_path / "one", balance=balance), 1)
     train(write(tmp_path / "two.yaml", tmp_path / "two", balance=balance), 2)
