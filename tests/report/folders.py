@@ -134,12 +134,22 @@ def compared(tasks: Sequence[str], word: str = "") -> dict[str, Any]:
 def affine(tasks: Sequence[str]) -> dict[str, Any]:
     """Affinities with known numbers."""
     size = range(len(tasks))
+    groupings = [[list(tasks)], [list(tasks[:1]), list(tasks[1:])], [[task] for task in tasks]]
+    scores = {t: [0.61, 0.62, None] for t in tasks}
     return {
         "tasks": list(tasks),
         "affinity": [[0.05 if i == j else round(0.01 * (i - j), 4) for j in size] for i in size],
         "cosines": {"all": [[cosine(0, *sorted((i, j))) for j in size] for i in size]},
         "groups": [list(tasks[:1]), list(tasks[1:])], "gain": 0.0123,
-        "verify": {"together": {"delta_m": -0.25}, "groups": {"delta_m": 0.75}},
+        "verify": {
+            "groupings": [
+                {"groups": groups, "scores": scores, "validation": 0.5 * at - 0.25,
+                 "delta_m": {"mean": 0.75 * at - 0.3, "low": -1.5, "high": 2.125, "enough": False}}
+                for at, groups in enumerate(groupings)
+            ],
+            "chosen": 1, "by": "validation", "seeds": [1, 2, 3], "metric": dict.fromkeys(tasks, "f1"),
+            "sentence": "Learn them in two groups.", "warnings": ["no test split"],
+        },
     }  # fmt: skip
 
 

@@ -215,9 +215,14 @@ def test_affinity_groups_and_what_training_them_showed(page):
         for j, other in enumerate(TASKS):
             value = f"{wanted['affinity'][i][j]:+.5f}".replace("-", "−")
             assert f"an update on {one}, the loss of {other}: {value}" in titles(here)
-    assert [words(li) for li in here.iter("li")] == ["sentiment", "ner, en-de"]
-    assert "0.0123" in words(here)
-    assert tables(here)[0][1:] == [["together.delta_m", "−0.25"], ["groups.delta_m", "0.75"]]
+    assert [words(li) for li in here.iter("li")] == ["sentiment", "ner, en-de", "no test split"]
+    assert "0.0123" in words(here) and "Learn them in two groups." in words(here)
+    head, together, groups, alone = tables(here)[0]
+    assert head == ["learned together", *(f"{task}, f1" for task in TASKS), *head[4:]]
+    assert together == ["all together", *["0.6150"] * 3, "−0.25", "−0.30", "−1.50 to +2.12"]
+    assert groups[0] == "sentiment | ner, en-de" and groups[4:] == ["+0.25", "+0.45", "−1.50 to +2.12"]
+    assert alone == ["each alone", *["0.6150"] * 3, "–", "–", "–"]  # what the others are measured by
+    assert "sentiment | ner, en-de: +0.45  [−1.50, +2.12]" in titles(here)
 
 
 def test_trials_and_their_front(page):

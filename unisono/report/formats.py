@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unisono.report.markup import Markup, element, text
@@ -27,6 +27,14 @@ def number(value: float | None) -> str:
 def exact(value: float | None) -> Markup:
     """``number``, with all its digits under the pointer."""
     return text("–") if value is None else element("span", number(value), title=repr(value))
+
+
+def mean_of(scores: Sequence[float | None]) -> Markup:
+    """The mean over seeds; each seed's score under the pointer."""
+    known = [score for score in scores if score is not None]
+    if not known:
+        return exact(None)
+    return element("span", number(sum(known) / len(known)), title=", ".join(repr(score) for score in scores))
 
 
 def signed(value: float | None, places: int = 2) -> str:

@@ -48,6 +48,35 @@ class Compare(_Result):
     conflicts: list[Conflict] = []
 
 
+class Grouping(_Result):
+    """Tasks in groups, trained. Scores: task -> one per seed; differences in % of each task alone."""
+
+    groups: list[list[str]] = Field(min_length=1)
+    scores: dict[str, list[float | None]] = {}
+    validation: float | None = None
+    delta: dict[str, Interval] = {}
+    delta_m: Interval
+
+    @property
+    def alone(self) -> bool:
+        """Whether no two tasks are together."""
+        return all(len(group) == 1 for group in self.groups)
+
+
+class Verified(_Result):
+    """Groupings that were trained: all together first, each alone last."""
+
+    groupings: list[Grouping]
+    chosen: int
+    by: str = ""
+    seeds: list[int] = []
+    metric: dict[str, str] = {}
+    split: dict[str, str] = {}
+    delta_m_together: Interval | None = None
+    sentence: str = ""
+    warnings: list[str] = []
+
+
 class Affinity(_Result):
     """How an update on one task changes the loss of another: row i, on task i; column j, of task j."""
 
@@ -56,7 +85,7 @@ class Affinity(_Result):
     cosines: dict[str, list[list[float | None]]] = {}
     groups: list[list[str]] = []
     gain: float | None = None
-    verify: dict[str, Any] | None = None
+    verify: Verified | None = None
 
     @model_validator(mode="after")
     def _square(self) -> Affinity:

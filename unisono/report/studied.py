@@ -9,12 +9,13 @@ from typing import Any
 from unisono.report import heat, intervals, scatter
 from unisono.report.conflicts import listed, matrices
 from unisono.report.facts import Facts
-from unisono.report.formats import any_value, exact, number, percent, signed
+from unisono.report.formats import any_value, exact, mean_of, number, percent, signed
 from unisono.report.intervals import Estimate
 from unisono.report.markup import Markup, element, table
 from unisono.report.results import Affinity, Compare, Interval, Trial, Tune
 from unisono.report.scatter import Dot
 from unisono.report.section import Section, figure, section
+from unisono.report.verified import verified
 
 TRIALS = 30  # trials that are listed
 PLANES = 6  # pairs of objectives that are drawn
@@ -74,8 +75,7 @@ def affinity(facts: Facts) -> Section | None:
         figure("effect on the loss of", drawn, heat.key(limit, "hurts", "helps")),
         _groups(found),
         _layers(found),
-        element("h3", "Verified by training the groups") if found.verify else None,
-        _settings(found.verify) if found.verify else None,
+        verified(found.verify, tasks) if found.verify else None,
     )
 
 
@@ -116,7 +116,7 @@ def _differences(found: Compare, estimates: Mapping[str, Estimate], whole: Estim
         e = estimates.get(task)
         named = (found.metric.get(task), found.split.get(task))
         alone, joint = found.alone.get(task, []), found.joint.get(task, [])
-        rows.append([task, ", ".join(filter(None, named)) or "–", _seeds(alone), _seeds(joint), *_delta(e)])
+        rows.append([task, ", ".join(filter(None, named)) or "–", mean_of(alone), mean_of(joint), *_delta(e)])
     if whole:
         rows.append([element("b", "Δm"), "", "", "", *_delta(whole)])
     columns = ["task", "metric", "alone", "together", "difference, %", "interval", ""]
@@ -128,14 +128,6 @@ def _delta(e: Estimate | None) -> list[Any]:
         return ["–", "–", ""]
     known = e.low is not None and e.high is not None
     return [signed(e.mean), f"{signed(e.low)} to {signed(e.high)}" if known else "–", e.verdict]
-
-
-def _seeds(scores: Sequence[float | None]) -> Markup:
-    """The mean over seeds; each seed's score under the pointer."""
-    known = [s for s in scores if s is not None]
-    if not known:
-        return exact(None)
-    return element("span", number(sum(known) / len(known)), title=", ".join(repr(s) for s in scores))
 
 
 def _groups(found: Affinity) -> Markup | None:
