@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -17,6 +18,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Before anything is imported that reads these."""
     os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # No example is too slow: how long one takes says how busy the machine is.
+    hypothesis.settings.register_profile("calm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.load_profile("calm")
     config.cache_home = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="unisono-tests-")
 
 

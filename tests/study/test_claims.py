@@ -91,7 +91,7 @@ def test_signs_of_life_are_given_while_a_trial_runs(study, tmp_path, monkeypatch
     claim = worker(study, tmp_path).take()
     before = study.trials[0].user_attrs[claims.SEEN]
     with claim.alive():
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while study.trials[0].user_attrs[claims.SEEN] == before and time.monotonic() < deadline:
             time.sleep(0.01)
     assert study.trials[0].user_attrs[claims.SEEN] > before
