@@ -111,6 +111,15 @@ def test_a_run_that_has_only_begun_has_a_headline(tmp_path):
     assert "not finished" in words(page)
 
 
+def test_a_folder_of_studies_alone_has_their_sections(tmp_path):
+    run = write_run(tmp_path / "run")
+    for name in ("events.jsonl", "finished.json", "recipe.yaml", "quarantine.jsonl"):
+        (run / name).unlink()
+    page = parsed(render(read(run)))
+    assert anchors(page) == ["affinity", "compare", "tune"]
+    assert "3 tasks, one Transformer" in words(page) and "not finished" not in words(page)
+
+
 def test_a_run_of_one_step_can_be_drawn(tmp_path):
     write_events(tmp_path, steps=1, plain=True)
     assert "losses" in anchors(parsed(render(read(tmp_path))))

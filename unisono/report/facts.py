@@ -39,9 +39,20 @@ class Facts:
     tune: Tune | None = None
     auto: Auto | None = None
 
+    @property
+    def trained(self) -> bool:
+        """Whether the folder holds a run of its own; otherwise only studies have been here."""
+        return bool(self.training.started or self.training.step)
+
+    @property
+    def tasks(self) -> list[str]:
+        """In the recipe's order."""
+        studies = (study.tasks for study in (self.compare, self.affinity, self.tune) if study)
+        return self.training.tasks or next(studies, [])
+
 
 def read(run: Path) -> Facts:
-    """The facts of a run, also of one that is not finished.
+    """The facts of a run, also of one that is not finished; or of studies alone, where the recipe has not been run.
 
     Raises:
         RecipeError: it is not the folder of a run, or one of its files is broken.
@@ -49,9 +60,11 @@ def read(run: Path) -> Facts:
     if not run.is_dir():
         raise RecipeError(f"{run}: no such folder; name the folder of a run, as runs/NAME")
     settings, recipe = _settings(run / "recipe.yaml")
+    journal = run / "events.jsonl"
+    studied = any((run / name / f"{name}.json").exists() for name in ("compare", "affinity", "tune"))
     return Facts(
         run=run,
-        training=training.read(run / "events.jsonl"),
+        training=training.Training() if studied and not journal.exists() else training.read(journal),
         finished=_finished(run / "finished.json"),
         settings=settings,
         recipe=recipe,

@@ -16,8 +16,10 @@ def name_of(facts: Facts) -> str:
     return str(facts.recipe.get("name") or facts.run.resolve().name)
 
 
-def headline(facts: Facts) -> Section:
-    """Always there."""
+def headline(facts: Facts) -> Section | None:
+    """There wherever something was trained."""
+    if not facts.trained:
+        return None
     return section("run", "The run", "", _tiles(facts), _tasks(facts))
 
 

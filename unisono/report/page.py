@@ -98,8 +98,8 @@ def render(facts: Facts) -> str:
     """A report as HTML that is well-formed XML, too; it loads nothing, and forbids itself to."""
     name = headline.name_of(facts)
     sections = [made for make in SECTIONS if (made := make(facts)) is not None]
-    links = [element("a", s.title, href=f"#{s.anchor}") for s in sections[1:]]
-    tasks = len(facts.training.tasks)
+    links = [element("a", s.title, href=f"#{s.anchor}") for s in sections if s.anchor != "run"]
+    tasks = len(facts.tasks)
     page = element(
         "html",
         element(

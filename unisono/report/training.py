@@ -112,7 +112,7 @@ def read(path: Path) -> Training:
     if not path.is_file():
         raise RecipeError(
             f"{path.parent}: expected the folder of a run, found no {path.name} in it; "
-            "name a folder that `unisono train` has made"
+            "name a folder that unisono train, compare, affinity or tune has made"
         )
     training = Training()
     empty = True
