@@ -143,6 +143,15 @@ def test_the_table_shows_every_grouping(verified):
     assert result["verify"]["sentence"][:40] in text
 
 
+@pytest.mark.slow
+def test_of_two_tasks_there_are_the_two_ends_alone(tmp_path):
+    two = small(tmp_path, {name: THREE[name] for name in ("intent", "slots")}, steps=2, evaluate_every=2)
+    names: list[tuple[str, int]] = []
+    found = affinity(two, verified=True, seeds=1, resamples=5, on_run=lambda name, at, of: names.append((name, of)))
+    assert [one["groups"] for one in found["verify"]["groupings"]] == [[["intent", "slots"]], [["intent"], ["slots"]]]
+    assert [name for name, _ in names] == ["joint", "alone-intent-seed1", "alone-slots-seed1"]
+
+
 def test_what_cannot_be_verified_is_refused_in_one_line(tmp_path):
     staged = small(tmp_path, THREE).model_dump(mode="json") | {"stages": "heads-first"}
     with pytest.raises(RecipeError, match=r"^x\.yaml: stages: .* leave the stages out with --set stages=\[\]"):
