@@ -4,8 +4,10 @@
 
 MiniLM trunk, T tasks with rows of their own (``--tokens`` each), forward, backward, balance and optimizer step; word
 table included. Every arm takes the same rows in turn in one process; ratio of medians to the plain sum. ``--peers``:
-the same rows through TorchJD's own engine (a Jacobian through the joint graph, row by row), and with gradients in
-lists. Memory: what the capture holds, against T times the trunk's parameters. Prints JSON lines.
+the same rows through TorchJD's own engine (a Jacobian through the joint graph, row by row or all rows at once by
+vmap), and with gradients in lists; LibMTL is in peer_libmtl.py. vmap knows none of our own kernels: it and a plain sum
+beside it run without dropout, through PyTorch's attention. Memory: what the capture holds, against T times the trunk's
+parameters. Prints JSON lines.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +86,29 @@ def measure(count: int, tokens: int, rounds: int, methods: list[str]) -> None:
             )
 
 
-def peers(count: int, tokens: int, rounds: int) -> None:
-    """The alternatives on the same rows: TorchJD through the joint graph, and gradients kept in Python lists."""
+def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
+    """The alternatives on the same rows: TorchJD through the joint graph, and gradients kept in Python lists.
+
+    Args:
+        vmap: TorchJD's all rows at once, alone beside the plain sum, both by PyTorch's own kernels.
+    """
     import torch
     from torchjd.aggregation import UPGrad
     from torchjd.autojac import backward as jacobian_backward
     from torchjd.autojac import jac_to_grad
 
     from unisono.packed import Layout, Packed
+    from unisono.trunk import attention
 
+    if vmap:
+        attention._LONG = 0  # of any length, by PyTorch's kernel
     with tempfile.TemporaryDirectory() as scratch:
         base = loop(tagging(count), tokens * count, Path(scratch))
         for module in base.model.modules():
             if isinstance(module, torch.nn.Embedding):
                 module.sparse = False
+            if vmap and hasattr(module, "p"):
+                module.p = 0.0
         shared = [p for n, p in base.model.named_parameters() if not n.startswith("heads.") and p.requires_grad]
         own = {t: list(base.model.head(t).parameters()) for t in base.examples}
 
@@ -112,10 +124,10 @@ def peers(count: int, tokens: int, rounds: int) -> None:
                 for (t, b), piece in zip(batches.items(), pieces, strict=True)
             ]
 
-        def joint_graph(passes: Any, units: Any) -> None:
+        def joint_graph(passes: Any, units: Any, *, at_once: int | None = 1) -> None:
             losses = total(passes, units)
             heads = torch.autograd.grad(sum(losses), [p for ps in own.values() for p in ps], retain_graph=True)
-            jacobian_backward(losses, inputs=shared, parallel_chunk_size=1)
+            jacobian_backward(losses, inputs=shared, parallel_chunk_size=at_once)
             jac_to_grad(shared, UPGrad())
             for p, g in zip((p for ps in own.values() for p in ps), heads, strict=True):
                 p.grad = g
@@ -143,11 +155,11 @@ def peers(count: int, tokens: int, rounds: int) -> None:
             for one in passes:
                 (base.model(one.batches[0]).total / units[one.batches[0].task]).backward()
 
-        arms: dict[str, Callable[[Any, Any], None]] = {
-            "sum": plain,
-            "torchjd joint graph": joint_graph,
-            "python lists": lists,
-        }
+        arms: dict[str, Callable[[Any, Any], None]] = {"sum": plain}
+        if vmap:
+            arms["TorchJD's joint graph, vmap"] = partial(joint_graph, at_once=None)
+        else:
+            arms |= {"TorchJD's joint graph, row by row": joint_graph, "Python lists": lists}
         times: dict[str, list[float]] = {name: [] for name in arms}
         for number in range(rounds + 1):
             rows = base.draw()
@@ -186,4 +198,5 @@ if __name__ == "__main__":
     for tasks in arguments.tasks:
         measure(tasks, arguments.tokens, arguments.rounds, arguments.methods)
     if arguments.peers:
-        peers(8, arguments.tokens, max(1, arguments.rounds // 2))
+        for vmap in (False, True):
+            peers(8, arguments.tokens, max(1, arguments.rounds // 2), vmap=vmap)
