@@ -209,8 +209,8 @@ class Balance(BaseModel):
     hold: int | None = Field(
         None,
         ge=2,
-        description="most tasks' gradients in memory at once; with more tasks, passes are run again: slower, but memory "
-        "does not grow with the tasks; default: all",
+        description="most tasks' gradients in memory at once; with more tasks, passes are run again: slower, but "
+        "memory does not grow with the tasks; default: all",
     )
     affinity: bool = Field(
         False, description="measure at each evaluation what a step on one task would do to the others' losses (TAG)"
