@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import Tensor
 
 from unisono.data import Examples
 from unisono.evaluate import evaluate, main_scores
-from unisono.model import MultiTaskModel, moved
+from unisono.model import MultiTaskModel
 from unisono.prepare import Tables
 from unisono.recipe import Recipe
 from unisono.train import checkpoints, state
 from unisono.train.balancing import Balanced, Balancing, densify, sparse_tables
-from unisono.train.bundles import NONE, PLUS, Bundles
+from unisono.train.bundles import PLUS, Bundles
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
 from unisono.train.events import (
@@ -38,10 +35,12 @@ from unisono.train.events import (
     Stepped,
 )
 from unisono.train.optim import Schedule, parameter_groups
+from unisono.train.passes import cut_up, not_finite, units
 from unisono.train.processes import agreed, sum_gradients, total
-from unisono.train.sampler import Sampler, cut, deal
+from unisono.train.sampler import Sampler, deal
+from unisono.train.signals import asked_to_stop
 from unisono.train.staging import Staging
-from unisono.train.step import Around, Pass, out_of_memory
+from unisono.train.step import Around, Losses, Pass, out_of_memory
 
 TOKENS_PER_STEP = 4096
 SAVE_SECONDS = 600  # without save_every: no more than so much training is lost by a crash
@@ -169,7 +168,7 @@ class Loop:
             self.bus(Noted(self.step, "info", note))
         self._tell(self.staging.begin(fresh=self.step == 0))
         saved, saved_at = self.step, self.elapsed
-        with self._signals():
+        with asked_to_stop(self._ask):
             self.model.train()
             while self.progress() < 1.0 and not self.staging.done and not self.stop and self.step != until:
                 self._step()
@@ -199,27 +198,13 @@ class Loop:
         self.bus(done)
         return done
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C let the step end, save and leave; a second Ctrl-C leaves at once."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self.stop and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.stop = True
-            self.bus(
-                Noted(self.step, "warning", f"{signal.Signals(number).name}: saving after this step, then leaving")
-            )
-
-        try:
-            before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not the main thread: whoever owns it decides
-            before = {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask(self, signal: str) -> bool:
+        """Lets the step end, saves and leaves; asked a second time, refuses."""
+        if self.stop:
+            return False
+        self.stop = True
+        self.bus(Noted(self.step, "warning", f"{signal}: saving after this step, then leaving"))
+        return True
 
     # -- one step --------------------------------------------------------------------------------------------------
 
@@ -327,21 +312,14 @@ class Loop:
         return nullcontext() if self.settings.precision == "fp32" else self.accelerator.autocast()
 
     def _passes(self, mine: Mapping[str, list[int]]) -> list[Pass]:
-        out: list[Pass] = []
-        for key, rows in mine.items():
-            bundle = self.bundles[key]
-            for half, own in enumerate([rows[::2], rows[1::2]] if self.balancing.halves else [rows]):
-                for part in cut(own, bundle.costs, most=self.micro_tokens):
-                    batches = self.model.collate_shared(self.bundles.taken(bundle, part))
-                    numbers = {t: tuple(n for n in found if n != NONE) for t, found in bundle.numbers(part).items()}
-                    out.append(Pass(moved(batches, self.accelerator.device), numbers, half))
-        return out
+        return cut_up(
+            mine, self.bundles, self.model, most=self.micro_tokens, halves=self.balancing.halves,
+            device=self.accelerator.device,
+        )  # fmt: skip
 
     def _units(self, passes: Sequence[Pass]) -> dict[str, int]:
         """Labelled units of the step, over all processes."""
-        own = dict.fromkeys(self.examples, 0)
-        for batch in (batch for one in passes for batch in one.batches):
-            own[batch.task] += self.model.head(batch.task).units(batch.targets)
+        own = units(passes, self.model)
         summed = total(self.accelerator, torch.tensor(list(own.values()), dtype=torch.float64))
         return {name: int(count) for name, count in zip(own, summed, strict=True)}
 
@@ -360,17 +338,10 @@ class Loop:
             self.ema.update(self.model.named_parameters())
         return float(norm)
 
-    def _skip(self, bad: list[str], passes: Sequence[Pass], losses: Mapping[str, list[Tensor]]) -> None:
+    def _skip(self, bad: list[str], passes: Sequence[Pass], losses: Losses) -> None:
         rows: dict[str, list[tuple[str, int]]] = {}
         for task in bad:
-            table, examples = self.tables.rows[task]["train"], self.examples[task]["train"]
-            parts = [one.rows[task] for one in passes if task in one.rows]
-            own = [
-                table.origin(int(examples.source[row]))
-                for part, total in zip(parts, losses.get(task, []), strict=False)
-                if not math.isfinite(float(total))
-                for row in part
-            ]
+            own = not_finite(task, passes, losses, self.tables, self.examples[task]["train"])
             rows[task] = gather_object(own) if self.accelerator.num_processes > 1 else own
         self._count_bad("the loss is not finite", rows)
 

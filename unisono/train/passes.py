@@ -1,0 +1,63 @@
+"""Passes: a step's rows as packs that go through the trunk together, and what can be said of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+
+from unisono.data import Examples
+from unisono.model import MultiTaskModel, moved
+from unisono.prepare import Tables
+from unisono.train.bundles import NONE, Bundles
+from unisono.train.sampler import cut
+from unisono.train.step import Losses, Pass
+
+
+def cut_up(
+    rows: Mapping[str, Sequence[int]],
+    bundles: Bundles,
+    model: MultiTaskModel,
+    *,
+    most: int,
+    halves: bool,
+    device: torch.device,
+) -> list[Pass]:
+    """Rows as passes, on the device.
+
+    Args:
+        rows: key of a bundle -> rows of it.
+        most: tokens of a pass.
+        halves: cut them into two halves first, every other row to either.
+    """
+    out: list[Pass] = []
+    for key, taken in rows.items():
+        bundle = bundles[key]
+        for half, own in enumerate([taken[::2], taken[1::2]] if halves else [taken]):
+            for part in cut(own, bundle.costs, most=most):
+                batches = model.collate_shared(bundles.taken(bundle, part))
+                numbers = {t: tuple(n for n in found if n != NONE) for t, found in bundle.numbers(part).items()}
+                out.append(Pass(moved(batches, device), numbers, half))
+    return out
+
+
+def units(passes: Iterable[Pass], model: MultiTaskModel) -> dict[str, int]:
+    """task -> labelled units in these passes."""
+    out = dict.fromkeys(model.tasks, 0)
+    for batch in (batch for one in passes for batch in one.batches):
+        out[batch.task] += model.head(batch.task).units(batch.targets)
+    return out
+
+
+def not_finite(
+    task: str, passes: Iterable[Pass], losses: Losses, tables: Tables, examples: Examples
+) -> list[tuple[str, int]]:
+    """(file, row) of the rows in those passes whose loss of the task is not finite."""
+    parts = [one.rows[task] for one in passes if task in one.rows]
+    return [
+        tables.rows[task]["train"].origin(int(examples.source[row]))
+        for part, total in zip(parts, losses.get(task, []), strict=False)
+        if not math.isfinite(float(total))
+        for row in part
+    ]
