@@ -25,8 +25,8 @@ def train(recipe: Path, processes: int) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def write(path: Path, run: Path, *, balance: str = "sum", **settings) -> Path:
-    tasks = {n: {**t, "head": {**t.get("head", {}), "dropout": 0}} for n, t in TASKS.items()}
+def write(path: Path, run: Path, *, balance: object = "sum", without: str = "", **settings) -> Path:
+    tasks = {n: {**t, "head": {**t.get("head", {}), "dropout": 0}} for n, t in TASKS.items() if n != without}
     recipe = small(run, tasks, **settings).model_dump(mode="json")
     recipe["trunk"]["dropout"] = 0.0  # each process draws its own noise, so equality can only be had without
     path.write_text(yaml.safe_dump({**recipe, "balance": balance}))
@@ -38,10 +38,19 @@ def steps(run: Path) -> list[dict]:
     return [e for e in events if e["event"] == "stepped"]
 
 
-@pytest.mark.parametrize("balance", ["sum", "upgrad", "auto"])
-def test_two_processes_take_the_steps_of_one(tmp_path, balance):
-    train(write(tmp_path / "one.yaml", tmp_path / "one", balance=balance), 1)
-    train(write(tmp_path / "two.yaml", tmp_path / "two", balance=balance), 2)
+@pytest.mark.parametrize(
+    ("balance", "without"),
+    [
+        ("sum", ""),
+        ("upgrad", ""),
+        ({"method": "upgrad", "hold": 2}, ""),
+        ({"method": "upgrad", "scope": "features"}, "slots"),  # the other two label the same rows
+        ("auto", ""),
+    ],
+)
+def test_two_processes_take_the_steps_of_one(tmp_path, balance, without):
+    train(write(tmp_path / "one.yaml", tmp_path / "one", balance=balance, without=without), 1)
+    train(write(tmp_path / "two.yaml", tmp_path / "two", balance=balance, without=without), 2)
     one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
     assert [e["rows"] for e in one] == [e["rows"] for e in two]
     assert [e["units"] for e in one] == [e["units"] for e in two]
