@@ -20,10 +20,10 @@ from tests.train.test_loop import _stop_after, losses, state, tensors
 from unisono.model import MultiTaskModel
 from unisono.recipe import RecipeError, build
 from unisono.train import checkpoints
-from unisono.train.balancing import shared_layers
 from unisono.train.check import check
 from unisono.train.events import Finished, Started, Stepped
 from unisono.train.run import train
+from unisono.train.shared import shared_layers
 
 pytest.importorskip("peft", reason="pip install 'unisono[lora]'")
 

@@ -14,11 +14,12 @@ from tests.train.runs import TASKS, run, small
 from tests.train.test_loop import _stop_after, tensors
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, build
-from unisono.train.balancing import Balanced, densify, shared_layers, sparse_tables
+from unisono.train.balanced import Balanced
 from unisono.train.bundles import NONE
 from unisono.train.events import Bus, Gradients, Noted, Stepped
 from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
+from unisono.train.shared import densify, shared_layers, sparse_tables
 from unisono.train.step import Around
 
 

@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from unisono.balance.base import Balance, Seen
 from unisono.balance.capture import Capture
 from unisono.balance.make import MissingDependency, make
 from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe, RecipeError
+from unisono.train.balanced import Balanced
 from unisono.train.bundles import Bundle
-from unisono.train.events import Affinity, Event, Gradients
 from unisono.train.features import Features
 from unisono.train.processes import total
 from unisono.train.rounds import Rounds
+from unisono.train.shared import shared_layers
 from unisono.train.step import Around, Losses, Pass, gradients
 from unisono.train.step import losses as losses_of
-
-
-@dataclass(frozen=True)
-class Balanced:
-    """What the passes of one step gave, beside the gradients.
-
-    Args:
-        losses: task -> each pass's total loss, of this process's rows.
-        weights: task -> λ, the balance's and the recipe's multiplied.
-        gramians: layer -> (T, T) inner products of the gradients of ``tasks``, where they were captured.
-        affinity: (T, T) of ``tasks``: by which share of itself a step along gradient i alone would lower loss j.
-        problem: why the balance could not be used in this step, and the plain sum was; or None.
-    """
-
-    losses: dict[str, list[Tensor]]
-    weights: dict[str, float]
-    tasks: tuple[str, ...] = ()
-    gramians: Mapping[str, Tensor] | None = None
-    affinity: Tensor | None = None
-    problem: str | None = None
-
-    def measured(self, step: int) -> Iterator[Event]:
-        """How the tasks' gradients lay to each other, and their affinity, where they were looked at."""
-        if self.gramians:
-            layers = {**self.gramians, "all": torch.stack(list(self.gramians.values())).sum(0)}
-            norms = {layer: g.diagonal().clamp(min=0).sqrt().tolist() for layer, g in layers.items()}
-            yield Gradients(step, self.tasks, norms, {layer: cosines(g) for layer, g in layers.items()})
-        if self.affinity is not None:
-            yield Affinity(step, self.tasks, self.affinity.tolist())
-
-    @property
-    def norms(self) -> dict[str, float]:
-        """Task -> norm of its gradient of the shared parameters, where they were captured."""
-        if not self.gramians:
-            return {}
-        squares = torch.stack(list(self.gramians.values())).sum(0).diagonal().clamp(min=0)
-        return dict(zip(self.tasks, squares.sqrt().tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -398,37 +361,3 @@ def _fold(gramian: Tensor, parts: int) -> Tensor:
     """The Gramian of the sums of each ``parts`` rows."""
     count = len(gramian) // parts
     return gramian.view(count, parts, count, parts).sum((1, 3))
-
-
-def shared_layers(model: MultiTaskModel) -> tuple[dict[str, list[nn.Parameter]], list[nn.Parameter]]:
-    """Layer -> its shared parameters that learn, from the input up; and the word tables among them."""
-    layers: dict[str, list[nn.Parameter]] = {"embeddings": []}
-    layers["embeddings"] += [p for p in model.stems.parameters() if p.requires_grad]
-    for name, p in model.trunk.named_parameters():
-        if p.requires_grad:
-            depth = model.trunk.depth(name)
-            layers.setdefault(f"layer.{depth - 1}" if depth else "embeddings", []).append(p)
-    tables = {id(m.weight) for m in model.stems.modules() if isinstance(m, nn.Embedding)}
-    layers = {name: group for name, group in layers.items() if group}
-    return layers, [p for group in layers.values() for p in group if id(p) in tables]
-
-
-def cosines(gramian: Tensor) -> list[list[float]]:
-    """(T, T) cosines of the gradients behind a Gramian; 0 where one of them is 0."""
-    norms = gramian.diagonal().clamp(min=0).sqrt()
-    found = gramian / (norms[:, None] * norms[None, :])
-    return [[c if math.isfinite(c) else 0.0 for c in row] for row in found.tolist()]
-
-
-def sparse_tables(model: MultiTaskModel) -> None:
-    """Lets the stems' word tables have sparse gradients: a pass touches few of their rows."""
-    for module in model.stems.modules():
-        if isinstance(module, nn.Embedding):
-            module.sparse = True
-
-
-def densify(parameters: Sequence[nn.Parameter]) -> None:
-    """Turns sparse gradients into full ones, as the optimizer and several processes want them."""
-    for p in parameters:
-        if p.grad is not None and p.grad.is_sparse:
-            p.grad = p.grad.coalesce().to_dense()

@@ -19,7 +19,8 @@ from unisono.model import MultiTaskModel
 from unisono.prepare import Tables
 from unisono.recipe import Recipe
 from unisono.train import checkpoints, state
-from unisono.train.balancing import Balanced, Balancing, densify, sparse_tables
+from unisono.train.balanced import Balanced
+from unisono.train.balancing import Balancing
 from unisono.train.bundles import PLUS, Bundles
 from unisono.train.card import model_card
 from unisono.train.ema import Ema
@@ -38,6 +39,7 @@ from unisono.train.optim import Schedule, parameter_groups
 from unisono.train.passes import cut_up, not_finite, units
 from unisono.train.processes import agreed, sum_gradients, total
 from unisono.train.sampler import Sampler, deal
+from unisono.train.shared import densify, sparse_tables
 from unisono.train.signals import asked_to_stop
 from unisono.train.staging import Staging
 from unisono.train.step import Around, Losses, Pass, out_of_memory
