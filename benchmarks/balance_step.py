@@ -160,19 +160,21 @@ def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
             arms["TorchJD's joint graph, vmap"] = partial(joint_graph, at_once=None)
         else:
             arms |= {"TorchJD's joint graph, row by row": joint_graph, "Python lists": lists}
-        times: dict[str, list[float]] = {name: [] for name in arms}
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
         for number in range(rounds + 1):
             rows = base.draw()
             for name, act in arms.items():
                 base.step += 1
-                begin = time.perf_counter()
+                begin = time.perf_counter(), time.process_time()
                 base.stepper.zero_grad(set_to_none=True)
                 passes = base._passes(rows)
                 act(passes, base._units(passes))
                 base._update()
                 if number:
-                    times[name].append(time.perf_counter() - begin)
-        middle = {name: statistics.median(found) for name, found in times.items()}
+                    times[name].append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+        middle, busy = (
+            {name: statistics.median(each[at] for each in found) for name, found in times.items()} for at in (0, 1)
+        )
         for name in list(arms)[1:]:
             print(
                 json.dumps(
@@ -181,6 +183,8 @@ def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
                         "sum_s": round(middle["sum"], 3),
                         "s": round(middle[name], 3),
                         "ratio": round(middle[name] / middle["sum"], 3),
+                        "processor ratio": round(busy[name] / busy["sum"], 3),
+                        "threads": torch.get_num_threads(),
                     }
                 ),
                 flush=True,
@@ -189,7 +193,7 @@ def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=int, nargs="+", default=[3, 8, 16])
+    parser.add_argument("--tasks", type=int, nargs="*", default=[3, 8, 16])
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--methods", nargs="+", default=["upgrad", "pcgrad", "mgda"])
