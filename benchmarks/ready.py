@@ -70,9 +70,9 @@ def tell_memory(made: Any) -> None:
     print(json.dumps({"peak_mb": peak_mb(), "heads_mb": heads}))
 
 
-def memory_of(script: str, count: int, tokens: int) -> dict[str, float]:
+def memory_of(script: str, count: int, tokens: int, *more: str) -> dict[str, float]:
     """What ``script --memory-of COUNT`` tells, in a process of its own."""
-    command = [sys.executable, script, "--memory-of", str(count), "--tokens", str(tokens)]
+    command = [sys.executable, script, "--memory-of", str(count), "--tokens", str(tokens), *more]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(found.stdout.splitlines()[-1])
 
