@@ -20,6 +20,9 @@ from unisono.heads.translate import Translate
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
 
+PAIR = "pair"  # the second half of a text
+STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
+
 Score = Callable[[Sequence[Prediction], Sequence[Row]], dict[str, float]]
 
 
@@ -35,6 +38,7 @@ class Kind:
         score: predictions and rows -> metrics; rows without a label are left out.
         main: the metric that decides which checkpoint is best, higher being better: the first of these that was scored.
         words: the input is already split into words.
+        any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
     """
 
     name: str
@@ -44,26 +48,30 @@ class Kind:
     score: Score
     main: tuple[str, ...]
     words: bool = False
+    any_input: bool = False
 
 
 def builtin_kinds() -> tuple[Kind, ...]:
     text, pair = Role("text", required=True), Role("text", required=False)
+    others = {kind: Role(kind, required=False) for kind in ("image", "audio", "sequence")}
     return (
         Kind(
             "classify",
             Classify,
-            {"text": text, "pair": pair},
+            {"text": text, "pair": pair, **others},
             {"label": Role("label")},
             metrics.score_labels,
             ("accuracy", "micro_f1"),
+            any_input=True,
         ),
         Kind(
             "regress",
             Regress,
-            {"text": text, "pair": pair},
+            {"text": text, "pair": pair, **others},
             {"label": Role("number")},
             metrics.score_numbers,
             ("spearman",),
+            any_input=True,
         ),
         Kind(
             "tag",
@@ -119,15 +127,39 @@ class Task:
         return next((m for m in ((self.metric,) if self.metric else self.kind.main) if m in scores), None)
 
     @property
+    def inputs(self) -> list[str]:
+        """The input roles that rows are asked for. A role that only accompanies another (``pair``) does not count."""
+        required = [name for name, role in self.kind.inputs.items() if role.required]
+        named = [name for name in self.kind.inputs if name in self.columns and name != PAIR]
+        return named or required if self.kind.any_input else required
+
+    @property
     def roles(self) -> dict[str, Role]:
-        """What each role of a row holds: the required ones, those with a column, and the labels."""
-        roles = {n: r for n, r in self.kind.inputs.items() if r.required or n in self.columns}
+        """What each role of a row holds: the inputs, those with a column, and the labels. Of several inputs of which a
+        row may bring any, none is required.
+        """
+        asked = self.inputs
+        must = len(asked) == 1 or not self.kind.any_input
+        roles = {
+            name: Role(role.kind, required=must and name in asked)
+            for name, role in self.kind.inputs.items()
+            if name in asked or name in self.columns
+        }
         roles.update(self.kind.labels)
         if getattr(self.options, "multi", False):
             roles["label"] = Role("labels")
         if getattr(self.options, "languages", None):
             roles["target"] = Role("texts")
         return roles
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that read the inputs, in the order of the kind's roles."""
+        return tuple(dict.fromkeys(STEM_OF[self.kind.inputs[name].kind] for name in self.inputs))
+
+    def roles_of(self, stem: str) -> list[str]:
+        """The input roles that a stem reads."""
+        return [name for name, role in self.kind.inputs.items() if STEM_OF[role.kind] == stem]
 
     def config(self) -> dict[str, Any]:
         """Plain JSON from which ``Task.from_config`` builds an equal task."""

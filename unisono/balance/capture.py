@@ -123,7 +123,7 @@ class Capture:
         return self._buffer[: self.rows]
 
     def gramians(self, rows: int | None = None) -> dict[str, Tensor]:
-        """Layer -> (R, R) inner products of the first ``rows`` captured gradients (default: all), float64 on the CPU."""
+        """Layer -> (R, R) inner products of the first ``rows`` gradients (default: all), float64 on the CPU."""
         rows = self.rows if rows is None else rows
         found = torch.zeros(len(self.names), rows, rows, dtype=torch.float64)
         for number, (begin, end) in enumerate(self._bounds):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from unisono.data.mapped import Writer
 from unisono.data.quarantine import SHOWN
 from unisono.data.readers.base import Bad, Column, Record
-from unisono.data.roles import SIMPLE, Role, Unfit, arrow_type, texts
+from unisono.data.roles import MEDIA, SIMPLE, Role, Unfit, arrow_type, texts
 from unisono.data.rows import BAD, FILE, ROW, UNIT
 
 _ROWS = 4096  # of a record batch,
@@ -130,10 +130,12 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
                 if required and not given:
                     return Bad(f"empty {name}", _shown(raw))
             elif value is None:
-                if required and kind in ("text", "tokens"):
+                if required and kind in ("text", "tokens", "sequence", *MEDIA):
                     return Bad(f"empty {name}", _shown(raw))
-            elif kind == "text":
+            elif kind in ("text", "sequence"):
                 size += len(value)
+            elif kind in MEDIA:
+                size += len(value["bytes"] or "") + len(value["path"] or "")
             elif kind in ("tokens", "tags"):
                 size += 8 * len(value)
             values.append(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from unisono.data.fingerprint import fingerprint
 from unisono.data.locate import Found, locate, missing
 from unisono.data.mapped import entry
 from unisono.data.quarantine import Quarantine
-from unisono.data.readers import Settings
-from unisono.data.roles import Columns, Role, columns_of
+from unisono.data.readers import Reader, Settings
+from unisono.data.readers.base import Bad, Column, Record
+from unisono.data.roles import MEDIA, Columns, Role, columns_of
 from unisono.data.rows import Rows
 from unisono.data.spec import Data
 from unisono.data.splits import complete
@@ -104,13 +105,37 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
     shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}
     told = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
     state = [read.state(s, settings) for s in sources]
-    name = fingerprint(_FORM, read.name, names, shape, told, state, files=files)
-    opened = [(unit, partial(read.read, source, settings)) for unit, source in zip(names, sources, strict=True)]
+    named = [c for n, r in plan.roles.items() if r.kind in MEDIA for c in plan.columns[n].values()]
+    # Files that rows name are stored by their whole path: the entry is of this folder alone.
+    place = [str(found.root.resolve())] if named else []
+    name = fingerprint(_FORM, read.name, names, shape, told, state, *place, files=files)
+    opened = [
+        (
+            unit,
+            partial(_located, read, source, settings, named, found.root)
+            if named
+            else partial(read.read, source, settings),
+        )
+        for unit, source in zip(names, sources, strict=True)
+    ]
     return entry(
         cache / f"rows-{name[:32]}",
         lambda folder: convert(opened, plan, folder, fingerprint=name, counts=read.counts),
         Rows,
     )
+
+
+def _located(read: Reader, source: Path, settings: Settings, columns: list[Column], root: Path) -> Iterator[Record]:
+    """The records of a source with the names of files made whole: beside the source, or else under the root."""
+    folders = (source if source.is_dir() else source.parent, root)
+    for record in read.read(source, settings):
+        if not isinstance(record.value, Bad):
+            for column in columns:
+                name = record.value.get(column)
+                if isinstance(name, str) and name:
+                    known = next((f / name for f in folders if (f / name).is_file()), folders[0] / name)
+                    record.value[column] = str(known.resolve())
+        yield record
 
 
 def _relative(path: Path, root: Path) -> str:

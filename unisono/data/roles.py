@@ -14,7 +14,8 @@ import pyarrow as pa
 from unisono.data.errors import DataError
 from unisono.data.readers.base import Column
 
-Kind = Literal["text", "label", "labels", "number", "tokens", "tags", "texts"]
+Kind = Literal["text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence"]
+MEDIA = ("image", "audio")  # kinds whose values are files
 Columns = str | int | Mapping[str, str | int] | Sequence[str]  # what a recipe may say for one role
 
 
@@ -23,10 +24,10 @@ class Role:
     """One named value of a task's rows.
 
     Args:
-        kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None])
-            or texts ({language: str | None}). Every value but a required input may be None: a partial label costs
-            nothing.
-        required: the source must have the column, and of the input kinds text, tokens and texts each row a value.
+        kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
+            texts ({language: str | None}), image and audio ({"path": str | None, "bytes": bytes | None}) or sequence
+            (str). Every value but a required input may be None: a partial label costs nothing.
+        required: the source must have the column, and of the input kinds each row a value.
     """
 
     kind: Kind
@@ -58,8 +59,10 @@ def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]
 
 def arrow_type(role: Role, keys: Sequence[str]) -> pa.DataType:
     """How a role is stored."""
-    if role.kind in ("text", "label"):
+    if role.kind in ("text", "label", "sequence"):
         return pa.string()
+    if role.kind in MEDIA:
+        return pa.struct([pa.field("path", pa.string()), pa.field("bytes", pa.binary())])
     if role.kind == "number":
         return pa.float64()
     if role.kind == "texts":
@@ -78,6 +81,17 @@ def text(value: Any) -> str | None:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise Unfit(f"is a {type(value).__name__}, not text")
+
+
+def media(value: Any) -> dict[str, Any] | None:
+    """A file by its name or its bytes: either one, or both in a mapping as Hugging Face has it."""
+    if isinstance(value, Mapping):
+        path, content = value.get("path"), value.get("bytes")
+    elif isinstance(value, bytes):
+        path, content = None, value
+    else:
+        path, content = text(value), None
+    return None if path is None and content is None else {"path": path, "bytes": content}
 
 
 def label(value: Any) -> str | None:
@@ -165,6 +179,9 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     "number": number,
     "tokens": tokens,
     "tags": tags,
+    "image": media,
+    "audio": media,
+    "sequence": text,
 }
 
 

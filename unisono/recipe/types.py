@@ -209,8 +209,8 @@ class Balance(BaseModel):
     hold: int | None = Field(
         None,
         ge=2,
-        description="most tasks' gradients in memory at once; with more tasks, passes are run again: slower, but memory "
-        "does not grow with the tasks; default: all",
+        description="most tasks' gradients in memory at once; with more tasks, passes are run again: slower, but "
+        "memory does not grow with the tasks; default: all",
     )
     affinity: bool = Field(
         False, description="measure at each evaluation what a step on one task would do to the others' losses (TAG)"
@@ -245,6 +245,9 @@ class Recipe(_Section):
     run: str | None = Field(None, description="folder of the run; default: runs/NAME")
     seed: int = Field(1, ge=0, lt=2**32)
     trunk: Trunk = Field(description="minilm, a folder, a hub name, or the sizes of a new one")
+    stems: dict[str, dict[str, Any]] = Field(
+        {}, description="options of the stems that tasks need; see each stem's own"
+    )
     tasks: dict[str, Task] = Field(min_length=1)
     balance: Balance = Field(default_factory=Balance, description="how losses or gradients become one update")
     mix: Mix = Field(default_factory=Mix)
