@@ -343,7 +343,7 @@ class Balancing:
 
     def _shared(self) -> tuple[int, ...]:
         """The shared parameters that learn, by ``id``."""
-        shared = (*self.model.stems.parameters(), *self.model.trunk.parameters())
+        shared = (p for room in ("stems", "marks", "trunk") for p in getattr(self.model, room).parameters())
         return tuple(id(p) for p in shared if p.requires_grad)
 
     def forget(self) -> None:
@@ -403,7 +403,7 @@ def _fold(gramian: Tensor, parts: int) -> Tensor:
 def shared_layers(model: MultiTaskModel) -> tuple[dict[str, list[nn.Parameter]], list[nn.Parameter]]:
     """Layer -> its shared parameters that learn, from the input up; and the word tables among them."""
     layers: dict[str, list[nn.Parameter]] = {"embeddings": []}
-    layers["embeddings"] += [p for p in model.stems.parameters() if p.requires_grad]
+    layers["embeddings"] += [p for room in (model.stems, model.marks) for p in room.parameters() if p.requires_grad]
     for name, p in model.trunk.named_parameters():
         if p.requires_grad:
             depth = model.trunk.depth(name)
