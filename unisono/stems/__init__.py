@@ -6,11 +6,13 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from unisono.stems.base import Stem, Tokens
+from unisono.stems.image import ImageStem
+from unisono.stems.sequence import SequenceStem
 from unisono.stems.text import TextStem, TextTokens
 
-__all__ = ["STEMS", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
+__all__ = ["STEMS", "ImageStem", "SequenceStem", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
 
-STEMS: dict[str, type[Stem]] = {"text": TextStem}
+STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem}
 
 
 def find_stem(name: str) -> type[Stem]:

@@ -12,6 +12,7 @@ from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
 from unisono.data.readers.folders import Folders
 from unisono.data.readers.hub import Hub, Saved
+from unisono.data.readers.images import Images
 from unisono.data.readers.jsonl import JsonLines
 from unisono.data.readers.made import Made
 from unisono.data.readers.parallel import Parallel
@@ -28,6 +29,7 @@ _OURS = (
     Lines(),
     Parallel(),
     Folders(),
+    Images(),
     Hub(),
     Saved(),
     Made(),
