@@ -5,14 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 
+from unisono.stems.audio import AudioStem
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.image import ImageStem
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.text import TextStem, TextTokens
 
-__all__ = ["STEMS", "ImageStem", "SequenceStem", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
+__all__ = ["STEMS", "AudioStem", "ImageStem", "SequenceStem", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
 
-STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem}
+STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem, "audio": AudioStem}
 
 
 def find_stem(name: str) -> type[Stem]:
