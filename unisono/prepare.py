@@ -111,7 +111,10 @@ def build_stems(recipe: Recipe, tables: Tables, width: int, text: TextStem | Non
             options = kind.Options(**recipe.stems.get(name, {}))
         except ValidationError as error:
             raise RecipeError("\n".join(explain(error, kind.Options, "recipe", f"stems.{name}"))) from None
-        out[name] = kind(width, options, kind.fit(_inputs(tables, name), options))
+        try:
+            out[name] = kind(width, options, kind.fit(_inputs(tables, name), options))
+        except (ImportError, ValueError) as error:
+            raise RecipeError(f"stems.{name}: {error}") from None
     return out
 
 
