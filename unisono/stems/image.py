@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -77,7 +78,7 @@ class ImageStem(Stem):
         self.most = 1 + height // options.patch * (across // options.patch)
         channels = [self.channels, *(options.channels * 2**i for i in range(options.convolutions))]
         steps: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             # The pool before the bend: both orders give the same, this one bends a quarter of the numbers.
             steps += [nn.Conv2d(before, after, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
         self.convolutions = nn.Sequential(*steps)

@@ -12,16 +12,21 @@ from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
 from unisono.data.readers.folders import Folders
 from unisono.data.readers.hub import Hub, Saved
+from unisono.data.readers.idx import Idx
 from unisono.data.readers.images import Images
 from unisono.data.readers.jsonl import JsonLines
 from unisono.data.readers.made import Made
+from unisono.data.readers.masks import Masks
 from unisono.data.readers.parallel import Parallel
 from unisono.data.readers.plain import Lines
+from unisono.data.readers.recordings import Recordings
+from unisono.data.readers.squad import Squad
 from unisono.data.readers.table import Table
 
 _OURS = (
     Table(),
     JsonLines(),
+    Squad(),
     Parquet(),
     Arrow(),
     Conll(),
@@ -30,6 +35,9 @@ _OURS = (
     Parallel(),
     Folders(),
     Images(),
+    Idx(),
+    Masks(),
+    Recordings(),
     Hub(),
     Saved(),
     Made(),
