@@ -15,7 +15,10 @@ from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
 from unisono.heads.regress import Regress
+from unisono.heads.span import Span
+from unisono.heads.speaker import Speaker
 from unisono.heads.tag import Tag
+from unisono.heads.transcribe import Transcribe
 from unisono.heads.translate import Translate
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
@@ -38,6 +41,7 @@ class Kind:
         score: predictions and rows -> metrics; rows without a label are left out.
         main: the metric that decides which checkpoint is best, higher being better: the first of these that was scored.
         words: the input is already split into words.
+        windows: a long context is cut into windows that overlap by the head's option ``stride``: examples of one row.
         any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
     """
 
@@ -48,6 +52,7 @@ class Kind:
     score: Score
     main: tuple[str, ...]
     words: bool = False
+    windows: bool = False
     any_input: bool = False
 
 
@@ -89,6 +94,31 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"target": Role("text", required=False)},
             metrics.score_text,
             ("bleu",),
+        ),
+        Kind(
+            "span",
+            Span,
+            {"question": text, "context": text},
+            {"answers": Role("answers")},
+            metrics.score_spans,
+            ("f1",),
+            windows=True,
+        ),
+        Kind(
+            "transcribe",
+            Transcribe,
+            {"audio": Role("audio", required=True)},
+            {"text": Role("text", required=False)},
+            metrics.score_transcripts,
+            ("word_accuracy",),
+        ),
+        Kind(
+            "speaker",
+            Speaker,
+            {"audio": Role("audio", required=True)},
+            {"label": Role("label")},
+            metrics.score_speakers,
+            ("accuracy",),
         ),
     )
 
@@ -147,10 +177,17 @@ class Task:
         }
         roles.update(self.kind.labels)
         if getattr(self.options, "multi", False):
-            roles["label"] = Role("labels")
+            roles["label"] = Role(
+                "flags" if isinstance(self.columns.get("label"), (list, tuple, Mapping)) else "labels"
+            )
         if getattr(self.options, "languages", None):
             roles["target"] = Role("texts")
         return roles
+
+    @property
+    def stride(self) -> int | None:
+        """How many tokens neighbouring windows of a long context share; None: a row is one example."""
+        return getattr(self.options, "stride", 0) if self.kind.windows else None
 
     @property
     def stems(self) -> tuple[str, ...]:

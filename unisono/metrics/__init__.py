@@ -3,6 +3,8 @@
 from unisono.metrics.entities import score_tags
 from unisono.metrics.labels import score_label_sets, score_labels
 from unisono.metrics.numbers import score_numbers
+from unisono.metrics.spans import score_spans
+from unisono.metrics.speech import score_speakers, score_transcripts
 from unisono.metrics.text import score_text
 
 # Name -> whether higher is better. All are fractions or correlations, but for bleu and chrf (0 to 100), and rmse and
@@ -13,6 +15,7 @@ METRICS: dict[str, bool] = {
     "micro_f1": True,
     "subset_accuracy": True,
     "matthews": True,
+    "roc_auc": True,
     "pearson": True,
     "spearman": True,
     "rmse": False,
@@ -20,8 +23,13 @@ METRICS: dict[str, bool] = {
     "f1": True,
     "precision": True,
     "recall": True,
+    "exact_match": True,
     "bleu": True,
     "chrf": True,
+    "word_accuracy": True,
+    "wer": False,
+    "cer": False,
+    "eer": False,
 }
 
 
@@ -40,6 +48,9 @@ __all__ = [
     "score_label_sets",
     "score_labels",
     "score_numbers",
+    "score_spans",
+    "score_speakers",
     "score_tags",
     "score_text",
+    "score_transcripts",
 ]
