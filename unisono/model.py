@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +124,29 @@ class MultiTaskModel(nn.Module):
 
     # -- rows to batches, on the CPU -------------------------------------------------------------------------------
 
-    def encode(self, task: str, rows: Sequence[Row]) -> list[Example | str]:
-        """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead."""
+    def encode(self, task: str, rows: Sequence[Row]) -> list[Example | list[Example] | str]:
+        """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead.
+
+        A task that cuts long contexts into windows has a list of examples for each row.
+        """
         head = self.head(task)
-        out: list[Example | str] = []
-        for row, tokens in zip(rows, self.tokens(task, rows), strict=True):
+        out: list[Example | list[Example] | str] = []
+        for row, tokens in zip(rows, self._read(task, rows), strict=True):
             try:
-                out.append(tokens if isinstance(tokens, str) else {**tokens, **head.encode(row, tokens)})
+                if isinstance(tokens, list):
+                    out.append([{**window, **head.encode(row, window)} for window in tokens])
+                else:
+                    out.append(tokens if isinstance(tokens, str) else {**tokens, **head.encode(row, tokens)})
             except ValueError as reason:
                 out.append(str(reason))
         return out
+
+    def _read(self, task: str, rows: Sequence[Row]) -> Sequence[Example | list[Example] | str]:
+        """``tokens``, or windows where the task asks for them."""
+        spec = self.tasks[task]
+        if spec.stride is None:
+            return self.tokens(task, rows)
+        return self.text.windows(rows, stride=spec.stride, max_length=spec.max_length)
 
     def tokens(self, task: str, rows: Sequence[Row]) -> list[Example | str]:
         """What the stems make of each row's inputs; for a row that has none, or a broken one, the reason instead."""
@@ -176,13 +191,15 @@ class MultiTaskModel(nn.Module):
             examples: task -> its example of each row, or None where it has none: it then has no label there. Every row
                 has one of some task.
         """
-        inputs = [next(e for e in row if e is not None) for row in zip(*examples.values(), strict=True)]
         fields = {SEGMENTS, *(f for stem in self.stems_of(next(iter(examples))).values() for f in stem.fields)}
-        known = [{name: value for name, value in e.items() if name in fields} for e in inputs]
+        known = [  # of all tasks: a head may tell the stem something about its label
+            {name: value for e in row if e is not None for name, value in e.items() if name in fields}
+            for row in zip(*examples.values(), strict=True)
+        ]
         batches: list[Batch] = []
         for task, own in examples.items():
             head = self.head(task)
-            filled = [{**s, **head.encode({}, s)} if e is None else e for e, s in zip(own, known, strict=True)]
+            filled = [{**s, **(head.encode({}, s) if e is None else e)} for e, s in zip(own, known, strict=True)]
             batches.append(self.collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
 
@@ -258,22 +275,39 @@ class MultiTaskModel(nn.Module):
         """
         inputs = [self._row(task, row, at) for at, row in enumerate(rows)]
         examples: list[Example] = []
-        for at, (row, tokens) in enumerate(zip(inputs, self.tokens(task, inputs), strict=True)):
-            if isinstance(tokens, str):
-                raise ModelError(f'task "{task}": row {at}: {tokens}')
-            examples.append({**tokens, **self.head(task).encode(row, tokens)})
+        source: list[int] = []
+        for at, made in enumerate(self.encode(task, inputs)):
+            if isinstance(made, str):
+                raise ModelError(f'task "{task}": row {at}: {made}')
+            several = made if isinstance(made, list) else [made]
+            examples += several
+            source += [at] * len(several)
         out: list[Prediction | None] = [None] * len(examples)
         for places in passes([self.length(task, e) for e in examples], tokens_per_batch):
             found = self.predict_examples(task, [examples[i] for i in places], **options)
             for place, prediction in zip(places, found, strict=True):
                 out[place] = prediction
-        return [p for p in out if p is not None]
+        found = [p for p in out if p is not None]
+        return [prediction for _, prediction in self.merged(task, source, found, inputs.__getitem__)]
+
+    def merged(
+        self, task: str, source: Sequence[int], found: Sequence[Prediction], row_of: Callable[[int], Row]
+    ) -> Iterator[tuple[int, Prediction]]:
+        """(row number, prediction) of each row, from the predictions of its examples.
+
+        Args:
+            source: the row number of each example, ascending.
+            row_of: a row by its number.
+        """
+        head = self.head(task)
+        for at, parts in groupby(zip(source, found, strict=True), key=itemgetter(0)):
+            yield at, head.merge(row_of(at), [prediction for _, prediction in parts])
 
     @torch.inference_mode()
     def predict_examples(
         self, task: str, examples: Sequence[Mapping[str, np.ndarray]], **options: Any
     ) -> list[Prediction]:
-        """Predictions for encoded examples, as one pack."""
+        """Predictions for encoded examples, as one pack. Where a row has several, see ``merged``."""
         training = self.training
         self.eval()
         try:
@@ -298,8 +332,8 @@ class MultiTaskModel(nn.Module):
 
     @property
     def text_tasks(self) -> list[str]:
-        """The tasks whose one input is text."""
-        return [name for name in self.tasks if list(self.stems_of(name)) == ["text"]]
+        """The tasks whose one input is a text."""
+        return [n for n, spec in self.tasks.items() if list(self.stems_of(n)) == ["text"] and len(spec.inputs) == 1]
 
     @torch.inference_mode()
     def _predict_all(self, texts: list[str], options: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Prediction]]:
@@ -329,8 +363,9 @@ class MultiTaskModel(nn.Module):
         needed = spec.inputs
         if isinstance(row, str):
             row = {needed[0]: row.split() if spec.kind.words else row}
-        if not any(row.get(name) for name in needed):
-            missing = f'"{needed[0]}" is' if len(needed) == 1 else f"{' and '.join(needed)} are"
+        absent = [name for name in needed if not row.get(name)]
+        if absent and (len(absent) == len(needed) or not spec.kind.any_input):
+            missing = f'"{absent[0]}" is' if len(absent) == 1 else f"{' and '.join(absent)} are"
             raise ModelError(f'task "{task}": row {at}: {missing} missing or empty; it has {sorted(row)}')
         return {name: row[name] for name in spec.kind.inputs if row.get(name) is not None}  # a label is not looked at
 

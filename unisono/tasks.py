@@ -15,6 +15,7 @@ from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
 from unisono.heads.regress import Regress
+from unisono.heads.segment import Segment
 from unisono.heads.span import Span
 from unisono.heads.speaker import Speaker
 from unisono.heads.tag import Tag
@@ -103,6 +104,14 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_spans,
             ("f1",),
             windows=True,
+        ),
+        Kind(
+            "segment",
+            Segment,
+            {"image": Role("image", required=True)},
+            {"mask": Role("mask")},
+            metrics.score_masks,
+            ("miou",),
         ),
         Kind(
             "transcribe",

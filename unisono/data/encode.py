@@ -15,7 +15,8 @@ from unisono.data.mapped import Mapped, Writer, entry
 from unisono.data.quarantine import SHOWN, BadRow, Quarantine
 from unisono.data.rows import BAD, Rows
 
-Encoded = dict[str, np.ndarray] | str  # one encoded row, or why it cannot be
+# One encoded row, or several examples that were made of it, or why it cannot be.
+Encoded = dict[str, np.ndarray] | list[dict[str, np.ndarray]] | str
 _FORM = 2
 _VALUES = 4 << 20  # integers and floats of a record batch
 
@@ -36,7 +37,8 @@ def encode(
 
     Args:
         rows: what to encode.
-        encode_batch: rows -> for each its arrays (1-D, integers, bytes or floats), or why the row is bad.
+        encode_batch: rows -> for each its arrays (1-D, integers, bytes or floats), or a list of such examples, or why
+            the row is bad.
         fingerprint: names all that ``encode_batch`` depends on: tokenizer, labels, options.
         cache: folder of encoded rows.
         quarantine: takes the bad rows, under ``task`` and ``split``.
@@ -78,9 +80,10 @@ def _build(
                     shown = " | ".join(str(v)[:SHOWN] for v in row.values() if v is not None)[:SHOWN]
                     bad_file.write(json.dumps({"source": at, "reason": result, "text": shown}) + "\n")
                 else:
-                    arrays = {field: _array(field, value) for field, value in result.items()}
-                    held += sum(a.size for a in arrays.values())
-                    pending.append((at, arrays))
+                    for one in [result] if isinstance(result, dict) else result:
+                        arrays = {field: _array(field, value) for field, value in one.items()}
+                        held += sum(a.size for a in arrays.values())
+                        pending.append((at, arrays))
                 at += 1
             if held >= _VALUES or len(pending) >= 8192:
                 writer = _flush(pending, fields, writer, folder, length)

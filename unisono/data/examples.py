@@ -60,7 +60,9 @@ class Examples:
 
     @cached_property
     def source(self) -> np.ndarray:
-        """(n,) int32: which of the rows each example was made of; bad rows left gaps."""
+        """(n,) int32, ascending: which of the rows each example was made of; bad rows left gaps, and a row of which
+        several examples were made has its number on each.
+        """
         return self._column(SOURCE)
 
     @property

@@ -30,10 +30,9 @@ class Role:
     Args:
         kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
             texts ({language: str | None}), flags ({label: bool | None}: several labels, a column each),
-            image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence
-            (str) or answers (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first
-            character; none: there is no answer). Every value but a required input may be None: a partial label costs
-            nothing.
+            image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str) or answers
+            (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first character; none:
+            there is no answer). Every value but a required input may be None: a partial label costs nothing.
         required: the source must have the column, and of the input kinds each row a value.
     """
 
@@ -46,8 +45,8 @@ class Unfit(ValueError):
 
 
 def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]:
-    """The columns of a role: key -> column. The key is a language for texts, a label for flags, and "" for the one column
-    of other kinds.
+    """The columns of a role: key -> column. The key is a language for texts, a label for flags, "" for the one column of
+    other kinds.
 
     Raises:
         DataError: the recipe's entry does not suit the kind.

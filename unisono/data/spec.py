@@ -20,7 +20,7 @@ class Ratio(BaseModel):
 
     by: str | None = Field(
         None,
-        description="role whose equal values stay together: groups of rows are cut off, such as all questions of a context",
+        description="role whose equal values stay together: groups are cut off, such as all questions of one context",
     )
 
     @model_validator(mode="after")

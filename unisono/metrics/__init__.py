@@ -2,6 +2,7 @@
 
 from unisono.metrics.entities import score_tags
 from unisono.metrics.labels import score_label_sets, score_labels
+from unisono.metrics.masks import score_masks
 from unisono.metrics.numbers import score_numbers
 from unisono.metrics.spans import score_spans
 from unisono.metrics.speech import score_speakers, score_transcripts
@@ -24,6 +25,9 @@ METRICS: dict[str, bool] = {
     "precision": True,
     "recall": True,
     "exact_match": True,
+    "miou": True,
+    "pixel_accuracy": True,
+    "iou": True,
     "bleu": True,
     "chrf": True,
     "word_accuracy": True,
@@ -47,6 +51,7 @@ __all__ = [
     "higher_is_better",
     "score_label_sets",
     "score_labels",
+    "score_masks",
     "score_numbers",
     "score_spans",
     "score_speakers",

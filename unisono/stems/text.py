@@ -17,6 +17,7 @@ from transformers.utils import logging
 
 from unisono.packed import Layout
 from unisono.stems.base import Stem
+from unisono.stems.windows import windows
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
@@ -40,7 +41,7 @@ class TextStem(Stem):
         max_length: tokens of a sequence at most, special ones counted; longer input is cut, its special tokens kept.
     """
 
-    fields = ("ids", "types", "words")
+    fields = ("ids", "types", "words", "context", "begins", "ends")
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
         super().__init__()
@@ -87,6 +88,18 @@ class TextStem(Stem):
                 example["words"] = _first_tokens(one.word_ids, len(given))
             out.append(example)
         return out
+
+    def windows(
+        self, rows: Sequence[Mapping[str, Any]], *, stride: int, max_length: int | None = None
+    ) -> list[list[dict[str, np.ndarray]] | str]:
+        """Tokens of questions and contexts: one window a row, or several that overlap where a context is too long.
+
+        Args:
+            rows: role -> value: ``question`` and ``context``.
+            stride, max_length: see ``unisono.stems.windows``.
+        """
+        pairs = [(row["question"], row["context"]) for row in rows]
+        return windows(self._text, pairs, most=max_length or self.max_length, stride=stride)
 
     def tokens_of_text(self, text: str, *, max_length: int | None = None) -> TextTokens:
         """Tokens of a raw text, exactly as ``tokens`` gives them, and the words and punctuation marks found in it."""
