@@ -45,7 +45,7 @@ class Unfit(ValueError):
 
 
 def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]:
-    """The columns of a role: key -> column. The key is a language for texts, a label for flags, "" for the one column of
+    """The columns of a role: key -> column. The key is a language for texts, a label for flags, "" for the one of
     other kinds.
 
     Raises:

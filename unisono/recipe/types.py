@@ -57,15 +57,19 @@ class Trunk(_Section):
         return self
 
 
-Column = str | int | dict[str, str | int]
+Column = str | int | list[str] | dict[str, str | int]
 
 
 class Task(_Section):
     """One thing to learn."""
 
-    kind: str = Field(description="classify, regress, tag, translate, or a plug-in's kind")
+    kind: str = Field(description="classify, regress, tag, translate, span, or a plug-in's kind")
     data: Data = Field(description="path, hf://name, builtin:name, or a mapping with path and format")
-    columns: dict[str, Column] = Field({}, description="role -> column name or index; default: the role's own name")
+    columns: dict[str, Column] = Field(
+        {},
+        description="role -> column name or index; default: the role's own name; with head.multi the label may have a "
+        "column for each name, 1 or 0: a list, or name -> column",
+    )
     source: str | int | None = Field(None, description="translate: column or language of the source side")
     target: str | int | list[str] | dict[str, str | int] | None = Field(
         None, description="translate: column or language of the target side; several languages share one decoder"
