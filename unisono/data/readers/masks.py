@@ -26,8 +26,7 @@ class Masks(Reader):
         known = {path.stem: path for path in pictures(folder)} if folder else {}
         for path in pictures(source):
             mask = next((known[path.stem + mark] for mark in _MARKS if path.stem + mark in known), None)
-            value = {"image": str(path), "mask": str(mask) if mask else None}
-            yield Record(1, dict(value), f"{source.name}/{path.name}")
+            yield Record(1, {"image": str(path), "mask": str(mask) if mask else None}, f"{source.name}/{path.name}")
 
     def files(self, source: Path, settings: Settings) -> list[Path]:
         folder = masks_of(source)
