@@ -84,10 +84,10 @@ class JsonStream:
             except ValueError as error:
                 reason = getattr(error, "msg", "a number that is too long")
             else:
-                if end < len(self._text) or self._ended:  # at the very end of what was read, a number may go on
+                if self._ended or self._whole(found, end):
                     self._at = end
                     return found
-                reason = "a number that is too long"
+                reason = "a number that does not end"
             held = len(self._text) - self._at
             if self._ended:
                 raise self.fault(f"{reason[:1].lower()}{reason[1:]}, or the file is cut short")
@@ -98,6 +98,12 @@ class JsonStream:
     def fault(self, what: str) -> DataError:
         """The error to raise at this place."""
         return DataError(f"{self._path}: not the JSON that was expected at character {self._passed + self._at}: {what}")
+
+    def _whole(self, found: Any, end: int) -> bool:
+        """Whether a value is all there: a number may go on after what was read ("1" of "1.5")."""
+        if not isinstance(found, (int, float)):
+            return True
+        return self._text[end : end + 1] in tuple(",]} \t\n\r")
 
     def _ends(self, closing: str) -> bool:
         """Takes a comma or the closing bracket."""
