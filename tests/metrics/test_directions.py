@@ -13,7 +13,7 @@ from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbe
 def test_every_score_has_a_direction() -> None:
     scores = {
         **score_labels([{"label": "a"}], [{"label": "a"}]),
-        **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}], [{"label": ["a"]}]),
+        **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}] * 2, [{"label": ["a"]}, {"label": []}]),
         **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
         **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),

@@ -44,6 +44,7 @@ def test_one_answer_for_all_has_no_matthews() -> None:
 def test_several_are_those_of_scikit_learn(pairs: list[tuple[list[str], list[str]]]) -> None:
     gold, said = (np.array([[n in s for n in NAMES] for s in side]) for side in zip(*pairs, strict=True))
     scores = several([g for g, _ in pairs], [s for _, s in pairs])
+    scores = {name: score for name, score in scores.items() if not name.startswith("roc_auc")}
     assert scores == pytest.approx(
         {
             "micro_f1": f1_score(gold, said, average="micro", zero_division=0),

@@ -214,7 +214,7 @@ def texts(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, str | 
     return convert
 
 
-_HOLDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_HOLDS = {**dict.fromkeys(("1", "1.0", "true", "yes"), True), **dict.fromkeys(("0", "0.0", "false", "no"), False)}
 
 
 def flags(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, bool | None] | None]:
