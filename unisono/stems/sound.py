@@ -80,12 +80,14 @@ def _place(value: Any) -> tuple[str | None, bytes]:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise Unreadable("no sound: a file's name or its bytes")
     name = os.fspath(path)
+    if not os.path.exists(name):
+        raise Unreadable("the sound's file is missing")
+    if not os.path.isfile(name):  # a folder, a pipe, a device
+        raise Unreadable("the sound is no file")
     try:
-        if not os.path.isfile(name):  # a folder, a pipe, a device; or nothing
-            raise Unreadable("the sound's file is missing" if not os.path.exists(name) else "the sound is no file")
         with open(name, "rb") as file:
             return str(name), file.read(12)
-    except (OSError, ValueError):  # a name with a zero byte is a ValueError
+    except OSError:
         raise Unreadable("the sound's file cannot be opened") from None
 
 
