@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbers, score_tags, score_text
+from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbers, score_spans, score_tags, score_text
 
 
 def test_every_score_has_a_direction() -> None:
@@ -16,6 +16,7 @@ def test_every_score_has_a_direction() -> None:
         **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}] * 2, [{"label": ["a"]}, {"label": []}]),
         **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
         **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
+        **score_spans([{"text": "a"}], [{"answers": [{"text": "a", "start": 0}]}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()

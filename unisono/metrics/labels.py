@@ -15,9 +15,9 @@ def score_labels(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scor
     """Compares ``label`` (or, where predictions hold several, ``labels``) with the rows' ``label``.
 
     One label: ``accuracy``, ``macro_f1`` (the mean over the labels that occur) and ``matthews`` (-1 to 1; Gorodkin 2004
-    for more than two labels); between two labels, where predictions have ``scores``, also ``roc_auc``. Several: see
-    ``score_label_sets``. All but ``matthews`` are fractions. ``rows`` counts the rows with a label; without any, there
-    are no scores.
+    for more than two labels); between two labels also ``f1/LABEL`` of each and, where predictions have ``scores``,
+    ``roc_auc``. Several: see ``score_label_sets``. All but ``matthews`` are fractions. ``rows`` counts the rows with a
+    label; without any, there are no scores.
     """
     if predictions and "labels" in predictions[0]:
         return score_label_sets(predictions, rows)
@@ -27,10 +27,13 @@ def score_labels(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scor
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
     said, gold = [p["label"] for p, _ in pairs], [str(g) for _, g in pairs]
+    names = sorted({*gold, *said})
+    each = f1_score(gold, said, average=None, labels=names, zero_division=0) if len(names) == 2 else []
     return {
         "accuracy": float(accuracy_score(gold, said)),
         "macro_f1": float(f1_score(gold, said, average="macro", zero_division=0)),
-        "matthews": float(matthews_corrcoef(gold, said)) if len({*gold, *said}) > 1 else 0.0,
+        "matthews": float(matthews_corrcoef(gold, said)) if len(names) > 1 else 0.0,
+        **{f"f1/{name}": float(value) for name, value in zip(names, each, strict=False)},
         **_between_two([p.get("scores", {}) for p, _ in pairs], gold),
         "rows": float(len(pairs)),
     }
