@@ -15,7 +15,9 @@ from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import Span, SpanOptions
+from unisono.heads.speaker import Speaker, SpeakerOptions
 from unisono.heads.tag import Tag, TagOptions
+from unisono.heads.transcribe import Transcribe, TranscribeOptions
 from unisono.heads.translate import Translate
 from unisono.packed import Layout, Packed
 
@@ -171,6 +173,18 @@ def _answered(prediction: Prediction, row: Row) -> bool:
     return bool(row["context"][prediction["start"] : prediction["end"]] == row["answers"][0]["text"])
 
 
+def _sound(row: Row) -> dict[str, np.ndarray]:
+    """What an audio stem might make of a row whose sound is so many seconds, written as a text."""
+    count = 2 + 4 * len(row["audio"])
+    return {"ids": np.arange(count, dtype=np.int32), "steps": np.array([count], np.int32)}
+
+
+_SPOKEN: list[Row] = [{"audio": f"{'s' * (3 + i % 4)}{i}", "text": t} for i, t in enumerate(TEXTS)]
+_SPOKEN = [{**row, "text": row["text"][:9].strip()} for row in _SPOKEN]
+_UNWRITTEN: list[Row] = [{"audio": "ss"}, {"audio": "sss", "text": None}, {"audio": "ssssss"}]
+_VOICES: list[Row] = [{"audio": row["audio"], "label": "abc"[i % 3]} for i, row in enumerate(_SPOKEN)]
+
+
 CASES = [
     Case("classify", Classify, ClassifyOptions(), _NAMES, BARE, same("label")),
     Case("classify, mean", Classify, ClassifyOptions(pool="mean", layers=2, hidden=24), _NAMES, BARE, same("label")),
@@ -187,11 +201,24 @@ CASES = [
     ),
     Case("span", Span, SpanOptions(), _ANSWERS, _UNASKED, _answered, tokens=_window),
     Case("span, no answer", Span, SpanOptions(layers=1), _NO_ANSWERS, _UNASKED, _answered, tokens=_window),
+    Case("speaker", Speaker, SpeakerOptions(), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
+    Case("speaker, first", Speaker, SpeakerOptions(pool="first"), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
     Case("tag, BIO", Tag, TagOptions(), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES", Tag, TagOptions(layers=1, label_smoothing=0.05), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, POS", Tag, TagOptions(), _POS, _UNTAGGED, same("tags", "tags")),
     Case("tag, CRF", Tag, TagOptions(crf=True), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES CRF", Tag, TagOptions(crf=True), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, CRF partly", Tag, TagOptions(crf=True), _PARTLY_TAGGED, _UNTAGGED, _known_tags),
+    Case("transcribe", Transcribe, TranscribeOptions(), _SPOKEN, _UNWRITTEN, same("text", "text"), 160, _sound),
+    Case(
+        "transcribe, best path",
+        Transcribe,
+        TranscribeOptions(layers=1, beams=1),
+        _SPOKEN,
+        _UNWRITTEN,
+        same("text", "text"),
+        160,
+        _sound,
+    ),
     Case("translate", Translate, _TRANSLATE, _TARGETS, _BARE_SOURCES, same("text", "target"), steps=120),
 ]
