@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.data.conftest import Load, read, real, write_bytes, write_text
+from tests.data.conftest import Load, read, real, write_bytes, write_table, write_text
 from unisono.data import DataError, Quarantine, Role, sniff
 from unisono.data.readers import reader
 from unisono.data.readers.base import Bad, Settings
@@ -225,6 +225,13 @@ def test_answers_in_other_forms(loaded: Load, tmp_path: Path) -> None:
     lines = [json.dumps({"question": "q", "context": "a b", "answers": form}) for form in forms]
     rows = loaded(write_text(tmp_path / "x.jsonl", "\n".join(lines)), ROLES)["train"]
     assert [row["answers"] for row in rows] == [expected, expected, expected, [], [], None, None]
+
+
+def test_parquet_in_the_form_of_the_hub(loaded: Load, tmp_path: Path) -> None:
+    answers = [{"text": ["b"], "answer_start": [2]}, {"text": [], "answer_start": []}]
+    rows = [{"question": "q", "context": "a b", "answers": one} for one in answers]
+    found = loaded(write_table(tmp_path / "x.parquet", rows, "parquet"), ROLES)["train"]
+    assert [row["answers"] for row in found] == [[{"text": "b", "start": 2}], []]
 
 
 def test_questions_of_a_paragraph_stay_together(loaded: Load, tmp_path: Path) -> None:
