@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -155,9 +156,10 @@ def _located(read: Reader, source: Path, settings: Settings, columns: list[Colum
         if not isinstance(record.value, Bad):
             for column in columns:
                 name = record.value.get(column)
-                if isinstance(name, str) and name:
-                    known = next((f / name for f in folders if (f / name).is_file()), folders[0] / name)
-                    record.value[column] = str(known.resolve())
+                if isinstance(name, str) and name and "\0" not in name:
+                    places = [os.path.join(folder, name) for folder in folders]
+                    known = next(filter(os.path.isfile, places), places[0])  # of a name too long, it says no
+                    record.value[column] = os.path.realpath(known)
         yield record
 
 

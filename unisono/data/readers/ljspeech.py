@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class LJSpeech(Reader):
                 yield Record(number, Bad(f"{len(fields)} fields apart by |, expected 2 or 3", line))
                 continue
             sound = path.parent / "wavs" / f"{name}.wav"
-            if not sound.is_file():
+            if not os.path.isfile(sound):  # of a name too long, it says no
                 yield Record(number, Bad("no such sound in wavs", name))
                 continue
             row: dict[Column, object] = {"audio": str(sound.absolute()), "utterance": name, "written": fields[1]}
