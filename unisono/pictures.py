@@ -90,7 +90,7 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 def _opened(value: Any, formats: tuple[str, ...]) -> Iterator[Any]:
     """The image, its size known to be bounded, its pixels not yet decoded."""
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise BadPicture("images need Pillow: pip install 'unisono[image]'") from None
     content = _content(value)
@@ -104,7 +104,7 @@ def _opened(value: Any, formats: tuple[str, ...]) -> Iterator[Any]:
             yield image
     except BadPicture:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         known = " ".join(formats)
         raise BadPicture(f"not an image of a known format ({known}), or damaged at its beginning") from None
     except Exception as error:  # the decoders raise whatever their format's parser stumbles over

@@ -14,6 +14,7 @@ from unisono import metrics
 from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
+from unisono.heads.detect import Detect
 from unisono.heads.regress import Regress
 from unisono.heads.segment import Segment
 from unisono.heads.span import Span
@@ -104,6 +105,14 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_spans,
             ("f1",),
             windows=True,
+        ),
+        Kind(
+            "detect",
+            Detect,
+            {"image": Role("image", required=True)},
+            {"boxes": Role("boxes")},
+            metrics.score_boxes,
+            ("map50",),
         ),
         Kind(
             "segment",

@@ -12,6 +12,7 @@ import torch
 
 from unisono.heads import Example, Head, Options, Prediction, Row, Targets
 from unisono.heads.classify import Classify, ClassifyOptions
+from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import Span, SpanOptions
@@ -135,8 +136,25 @@ def _mask(row: Row, seed: int) -> dict[str, bytes]:
     return {"bytes": b"P5\n%d %d\n255\n" % (width, height) + pixels.tobytes()}
 
 
+def _boxed(row: Row, seed: int) -> Row:
+    """One or two objects that do not overlap, or none."""
+    height, width = _patches(row)["grid"][2:].tolist()
+    left = {"label": "ab"[seed % 2], "box": [0.0, 0.0, width / 2 - 0.5, float(height)]}
+    right = {"label": "ab"[seed // 2 % 2], "box": [width / 2, 0.5, width - 0.5, height / 2 + 0.5]}
+    return {**row, "boxes": [left, right][: seed % 3]}
+
+
+def _same_boxes(prediction: Prediction, row: Row) -> bool:
+    """The boxes of a good score are those of the row, up to a quarter of a pixel."""
+    sure = sorted((b for b in prediction["boxes"] if b["score"] > 0.4), key=lambda b: b["box"][0])
+    if [b["label"] for b in sure] != [b["label"] for b in row["boxes"]]:
+        return False
+    return all(np.allclose(a["box"], b["box"], atol=0.25) for a, b in zip(sure, row["boxes"], strict=True))
+
+
 _IMAGES: list[Row] = [{"image": "x" * (i + 1)} for i in range(8)]
 _MASKED: list[Row] = [{**row, "mask": _mask(row, i)} for i, row in enumerate(_IMAGES)]
+_BOXED: list[Row] = [_boxed(row, i) for i, row in enumerate(_IMAGES)]
 _UNMASKED: list[Row] = [{"image": "x" * 20}, {"image": "x" * 21, "mask": None}]
 
 
@@ -196,6 +214,7 @@ CASES = [
     ),
     Case("regress", Regress, RegressOptions(), _VALUES, BARE, _near),
     Case("regress, huber", Regress, RegressOptions(loss="huber", pool="mean"), _VALUES, BARE, _near),
+    Case("detect", Detect, DetectOptions(), _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=150),
     Case(
         "segment", Segment, SegmentOptions(doublings=1, void=(9,)), _MASKED, _UNMASKED, _like_the_mask, tokens=_patches
     ),

@@ -138,7 +138,7 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
                 size += len(value["bytes"] or "") + len(value["path"] or "")
             elif kind == "answers":
                 size += sum(8 + len(a["text"]) for a in value)
-            elif kind in ("tokens", "tags"):
+            elif kind in ("tokens", "tags", "boxes"):
                 size += 8 * len(value)
             values.append(value)
         for i in tagged:

@@ -11,6 +11,7 @@ from unisono.data.builtin import builtin
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers import Reader, Settings, reader, readers
 from unisono.data.readers.base import split_of, suffix
+from unisono.data.readers.coco import coco_folder, is_coco
 from unisono.data.readers.folders import class_folders
 from unisono.data.readers.idx import is_idx
 from unisono.data.readers.images import image_folders
@@ -18,6 +19,7 @@ from unisono.data.readers.masks import mask_folders
 from unisono.data.readers.parallel import languages, stem_of
 from unisono.data.readers.squad import is_squad
 from unisono.data.readers.text import head
+from unisono.data.readers.voc import is_voc
 from unisono.data.roles import Role
 from unisono.data.spec import Data
 
@@ -119,6 +121,8 @@ def _guess_file(path: Path, settings: Settings, roles: Mapping[str, Role]) -> Re
     ending = suffix(path)
     if ending == ".json" and is_squad(path):
         return reader("squad")
+    if ending == ".json" and is_coco(path):
+        return reader("coco")
     if ending not in ("", ".txt"):
         for read in readers().values():
             if ending in read.suffixes:
@@ -143,6 +147,10 @@ def _guess_folder(root: Path, settings: Settings, roles: Mapping[str, Role]) -> 
     pictured = image_folders(root) or any(image_folders(p) for p in root.iterdir() if split_of(p.name))
     if class_folders(root) or any(class_folders(p) for p in root.iterdir() if split_of(p.name)):
         return reader("images" if pictured and "image" in settings.wanted else "folders")
+    if is_voc(root):
+        return reader("voc")
+    if coco_folder(root):
+        return reader("coco")
     if mask_folders(root):
         return reader("masks")
     if pictured:

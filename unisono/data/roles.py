@@ -15,8 +15,8 @@ from unisono.data.errors import DataError
 from unisono.data.readers.base import Column
 
 Kind = Literal[
-    "text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence", "mask", "answers",
-    "flags",
+    "text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence", "mask", "boxes",
+    "answers", "flags",
 ]  # fmt: skip
 MEDIA = ("image", "audio", "mask")  # kinds whose values are files
 SEVERAL = ("texts", "flags")  # kinds whose values come from a column each
@@ -30,7 +30,8 @@ class Role:
     Args:
         kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
             texts ({language: str | None}), flags ({label: bool | None}: several labels, a column each),
-            image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str) or answers
+            image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str), boxes
+            (list[{"label": str, "box": [left, top, right, bottom]}], in pixels of an image; none: no object) or answers
             (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first character; none:
             there is no answer). Every value but a required input may be None: a partial label costs nothing.
         required: the source must have the column, and of the input kinds each row a value.
@@ -76,6 +77,8 @@ def arrow_type(role: Role, keys: Sequence[str]) -> pa.DataType:
         return pa.struct([pa.field(k, pa.string() if role.kind == "texts" else pa.bool_()) for k in keys])
     if role.kind == "answers":
         return pa.list_(pa.struct([pa.field("text", pa.string()), pa.field("start", pa.int32())]))
+    if role.kind == "boxes":
+        return pa.list_(pa.struct([pa.field("label", pa.string()), pa.field("box", pa.list_(pa.float64()))]))
     return pa.list_(pa.string())
 
 
@@ -172,6 +175,31 @@ def tags(value: Any) -> list[str | None] | None:
     return out if any(v is not None for v in out) else None
 
 
+def boxes(value: Any) -> list[dict[str, Any]] | None:
+    """A list of {label, box}, also as JSON in a text; an empty list says that there is no object."""
+    if isinstance(value, str):
+        value = _json_list(value.strip()) if value.strip() else None
+        if value is None:
+            raise Unfit("are a text, not a list of boxes")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, (list, tuple)):
+        raise Unfit(f"are a {type(value).__name__}, not a list")
+    return [_box(one) for one in value]
+
+
+def _box(one: Any) -> dict[str, Any]:
+    name, sides = (one.get("label"), one.get("box")) if isinstance(one, Mapping) else (None, None)
+    name = label(name)
+    if name is None or not isinstance(sides, (list, tuple)) or len(sides) != 4:
+        raise Unfit("have one without a label or without four sides")
+    box = [number(side) for side in sides]
+    left, top, right, bottom = (math.nan if side is None else side for side in box)
+    if not (right > left and bottom > top):
+        raise Unfit("have one without an area (the sides are left, top, right, bottom)")
+    return {"label": name, "box": [left, top, right, bottom]}
+
+
 def answers(value: Any) -> list[dict[str, Any]] | None:
     """A list of {text, start}, SQuAD's {text, answer_start}, or Hugging Face's one mapping with a list of each; all of
     them also as JSON in a text.
@@ -245,6 +273,7 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     "mask": media,
     "sequence": text,
     "answers": answers,
+    "boxes": boxes,
 }
 
 

@@ -1,5 +1,6 @@
 """Metrics: one file per family of scores. A score is a number under a name; ``f1/PER`` is the ``f1`` of PER alone."""
 
+from unisono.metrics.boxes import score_boxes
 from unisono.metrics.entities import score_tags
 from unisono.metrics.labels import score_label_sets, score_labels
 from unisono.metrics.masks import score_masks
@@ -25,6 +26,9 @@ METRICS: dict[str, bool] = {
     "precision": True,
     "recall": True,
     "exact_match": True,
+    "map": True,
+    "map50": True,
+    "ap50": True,
     "miou": True,
     "pixel_accuracy": True,
     "iou": True,
@@ -49,6 +53,7 @@ def higher_is_better(name: str) -> bool:
 __all__ = [
     "METRICS",
     "higher_is_better",
+    "score_boxes",
     "score_label_sets",
     "score_labels",
     "score_masks",

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers.arrow import Arrow, Parquet
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
+from unisono.data.readers.coco import Coco
 from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
 from unisono.data.readers.fasta import Fasta
@@ -26,6 +27,7 @@ from unisono.data.readers.recordings import Recordings
 from unisono.data.readers.sphinx import Sphinx
 from unisono.data.readers.squad import Squad
 from unisono.data.readers.table import Table
+from unisono.data.readers.voc import Voc
 
 _OURS = (
     Table(),
@@ -42,6 +44,8 @@ _OURS = (
     Images(),
     Idx(),
     Masks(),
+    Voc(),
+    Coco(),
     Recordings(),
     Kaldi(),
     LJSpeech(),
