@@ -80,6 +80,8 @@ def test_impossible_symbols_are_never_written() -> None:
     log_probs = np.full((3, 2), -np.inf)
     log_probs[:, 0] = 0
     assert prefix_search(log_probs, 8) == []
+    log_probs[:] = np.nan
+    assert prefix_search(log_probs, 8) == []
 
 
 @given(st.lists(st.integers(0, 3), max_size=12))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from unisono.data.convert import Plan, convert
 from unisono.data.errors import DataError, nearest
@@ -107,7 +108,7 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
     if absent is not None:
         raise DataError(missing(absent))
     shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}
-    told = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
+    told: list[Any] = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
     told += [settings.pattern, values] if settings.pattern or values else []
     state = [read.state(s, settings) for s in sources]
     named = [c for n, r in plan.roles.items() if r.kind in MEDIA for c in plan.columns[n].values()]
