@@ -204,6 +204,12 @@ def encode(
                 )
         if "train" in splits and not len(out[name]["train"]):
             raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
+        longest = max((int(examples.lengths.max()) for examples in out[name].values() if len(examples)), default=0)
+        if model.trunk.positions is not None and longest > model.trunk.positions:
+            raise RecipeError(
+                f'task "{name}": a row makes {longest:,} vectors, the trunk knows {model.trunk.positions:,} positions: '
+                f"set tasks.{name}.max_length, or trunk.max_length for a trunk from scratch"
+            )
     return out
 
 
