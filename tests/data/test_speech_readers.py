@@ -141,6 +141,21 @@ def test_sphinx(loaded: Load, tmp_path: Path) -> None:
     assert [row["label"] for row in who["train"]] == ["ann"]
 
 
+def test_folders_of_speech_are_recognised(loaded: Load, tmp_path: Path) -> None:
+    fill(tmp_path / "a", "train/yes/a.wav", "train/no/b.wav", "test/no/c.wav")
+    assert [row["label"] for row in loaded(tmp_path / "a", SPEAKER)["train"]] == ["no", "yes"]
+    fill(tmp_path / "b", "yes/a.wav", "no/b.wav")
+    assert [row["label"] for row in loaded(tmp_path / "b", SPEAKER)["train"]] == ["no", "yes"]
+    write_text(fill(tmp_path / "c", "u.wav") / "wav.scp", "u u.wav\n")
+    assert names(loaded(tmp_path / "c", SPEECH)["train"]) == ["u.wav"]
+    write_text(fill(tmp_path / "d", "wavs/u.wav") / "metadata.csv", "u|hi\n")
+    assert [row["text"] for row in loaded(tmp_path / "d", SPEECH)["train"]] == ["hi"]
+    write_text(fill(tmp_path / "e", "wav/x/u.raw") / "etc/e_train.transcription", "HI (u)\n")
+    assert [row["text"] for row in loaded(tmp_path / "e", SPEECH)["train"]] == ["HI"]
+    write_text(fill(tmp_path / "f", "clips/u.wav") / "train.csv", "audio,text\nclips/u.wav,ho\n")
+    assert [row["text"] for row in loaded(tmp_path / "f", SPEECH)["train"]] == ["ho"]
+
+
 def test_a_plain_table_of_sounds_needs_no_reader_of_its_own(loaded: Load, tmp_path: Path) -> None:
     folder = fill(tmp_path / "x", "clips/a.wav")
     write_text(folder / "train.csv", "path,sentence\nclips/a.wav,hello\n")

@@ -17,6 +17,7 @@ from unisono.data.readers.idx import is_idx
 from unisono.data.readers.images import image_folders
 from unisono.data.readers.masks import mask_folders
 from unisono.data.readers.parallel import languages, stem_of
+from unisono.data.readers.speech import speech_format
 from unisono.data.readers.squad import is_squad
 from unisono.data.readers.text import head
 from unisono.data.readers.voc import is_voc
@@ -151,6 +152,8 @@ def _guess_folder(root: Path, settings: Settings, roles: Mapping[str, Role]) -> 
         return reader("voc")
     if coco_folder(root):
         return reader("coco")
+    if speech := speech_format(root):
+        return reader(speech)
     if mask_folders(root):
         return reader("masks")
     if pictured:
