@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -230,7 +231,7 @@ def test_one_molecule_has_one_canonical_spelling():
 
 
 def test_without_rdkit_the_error_names_the_command(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "rdkit", None)
+    monkeypatch.setitem(sys.modules, "rdkit.RDLogger", None)
     with pytest.raises(ImportError, match=r"pip install 'unisono\[molecules\]'"):
         build(["CCN(CC)CCCl"], canonical=True)
 

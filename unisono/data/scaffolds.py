@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from unisono.data.errors import DataError
 from unisono.data.rows import Rows
 
 SCAFFOLD = "scaffold"  # what ``ratio.by`` says
+LONGEST = 4096  # characters of SMILES; RDKit's work grows faster than the string
 
 
 def cut_by_scaffold(rows: Rows, shares: Mapping[str, float]) -> dict[str, np.ndarray]:
@@ -62,13 +64,10 @@ def scaffold(smiles: str) -> str:
         DataError: RDKit is not installed.
     """
     try:
-        from rdkit import Chem, RDLogger
-        from rdkit.Chem.Scaffolds import MurckoScaffold
+        chemistry, murcko = import_module("rdkit.Chem"), import_module("rdkit.Chem.Scaffolds.MurckoScaffold")
+        import_module("rdkit.RDLogger").DisableLog("rdApp.*")  # a molecule that it cannot read is no news here
     except ImportError:
         raise DataError("ratio.by: scaffold needs RDKit; run: pip install 'unisono[molecules]'") from None
-    RDLogger.DisableLog("rdApp.*")
     words = smiles.split(maxsplit=1)
-    molecule = Chem.MolFromSmiles(words[0]) if words and len(words[0]) <= 4096 else None
-    if molecule is None:
-        return ""
-    return str(MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False))
+    molecule = chemistry.MolFromSmiles(words[0]) if words and len(words[0]) <= LONGEST else None
+    return "" if molecule is None else str(murcko.MurckoScaffoldSmiles(mol=molecule, includeChirality=False))

@@ -89,7 +89,7 @@ def _mean_auc(
     """``roc_auc`` and ``roc_auc/LABEL``. ``gold``, ``known``: (n, V) bool."""
     areas = {}
     for column, name in enumerate(names):
-        rows = np.flatnonzero(known[:, column])
+        rows = np.flatnonzero(known[:, column]).tolist()
         if all(name in scores[row] for row in rows):
             areas[name] = roc_auc(np.array([scores[row][name] for row in rows]), gold[rows, column])
     found = {name: area for name, area in areas.items() if area is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 from zlib import crc32
 
@@ -18,11 +19,10 @@ def chemistry() -> Any:
         ImportError: it is not installed, with the command that installs it.
     """
     try:
-        from rdkit import Chem, RDLogger
+        import_module("rdkit.RDLogger").DisableLog("rdApp.*")
+        return import_module("rdkit.Chem")
     except ImportError:
         raise ImportError("RDKit is not installed; run: pip install 'unisono[molecules]'") from None
-    RDLogger.DisableLog("rdApp.*")
-    return Chem
 
 
 @lru_cache(maxsize=1 << 15)
