@@ -7,7 +7,19 @@ import sys
 
 import pytest
 
-from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbers, score_spans, score_tags, score_text
+from unisono.metrics import (
+    METRICS,
+    higher_is_better,
+    score_boxes,
+    score_labels,
+    score_masks,
+    score_numbers,
+    score_spans,
+    score_tags,
+    score_text,
+)
+
+MASK = {"size": [1, 1], "runs": [[0, 1]], "names": {}, "void": []}
 
 
 def test_every_score_has_a_direction() -> None:
@@ -17,6 +29,8 @@ def test_every_score_has_a_direction() -> None:
         **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
         **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
         **score_spans([{"text": "a"}], [{"answers": [{"text": "a", "start": 0}]}]),
+        **score_masks([MASK], [{"mask": {"bytes": b"P5\n1 1\n255\n\0"}}]),
+        **score_boxes([{"boxes": []}], [{"boxes": [{"label": "a", "box": [0, 0, 1, 1]}]}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()

@@ -21,6 +21,7 @@ from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.boxes import corners, giou, suppressed
+from unisono.heads.distill import soft_labels
 from unisono.heads.names import unknown
 from unisono.packed import Packed
 
@@ -124,6 +125,18 @@ class Detect(Head):
         middle = F.binary_cross_entropy_with_logits(centred, _centred(goal), reduction="none")
         each = each + torch.where(at, fit + middle, 0.0)
         found = each.new_zeros(states.layout.count).index_add(0, rows, at.to(each.dtype)).clamp(min=1)  # (B,)
+        return Loss((each / found[rows]).sum(), self.units(targets))
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """The teacher's classes and centredness at every patch, its boxes where it sees an object."""
+        assert isinstance(teacher, Detect)
+        logits, sides, centred, rows = self._guesses(states)
+        with torch.no_grad():
+            wanted, goal, middle, _ = teacher._guesses(taught)
+        seen = wanted.sigmoid().max(1).values  # (M,)
+        each = soft_labels(logits, wanted).sum(1) + soft_labels(centred, middle) * seen
+        each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != _UNKNOWN)
+        found = each.new_zeros(states.layout.count).index_add(0, rows, seen).clamp(min=1)  # (B,)
         return Loss((each / found[rows]).sum(), self.units(targets))
 
     @torch.no_grad()
