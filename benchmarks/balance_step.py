@@ -97,6 +97,7 @@ def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
     from torchjd.autojac import backward as jacobian_backward
     from torchjd.autojac import jac_to_grad
 
+    from unisono.inputs import Inputs, Part
     from unisono.packed import Layout, Packed
     from unisono.trunk import attention
 
@@ -115,12 +116,13 @@ def peers(count: int, tokens: int, rounds: int, *, vmap: bool) -> None:
         def total(passes: Any, units: Any) -> list[Any]:
             """Every task's mean loss, from one joint pack."""
             batches = {one.batches[0].task: one.batches[0] for one in passes}
-            layouts = [b.ids.layout for b in batches.values()]
-            ids = torch.cat([b.ids.values for b in batches.values()])
-            states = base.model.states(Packed(ids, Layout(n for layout in layouts for n in layout.lengths)))
+            layouts = [b.inputs.layout for b in batches.values()]
+            ids = torch.cat([b.inputs.parts["text"].fields["ids"] for b in batches.values()])
+            together = Layout(n for layout in layouts for n in layout.lengths)
+            states = base.model.states(Inputs(together, {"text": Part({"ids": ids}, together)}))
             pieces = states.values.split([layout.total for layout in layouts])
             return [
-                base.model.head(t).loss(Packed(piece, b.ids.layout), b.targets).total / units[t]
+                base.model.head(t).loss(Packed(piece, b.inputs.layout), b.targets).total / units[t]
                 for (t, b), piece in zip(batches.items(), pieces, strict=True)
             ]
 

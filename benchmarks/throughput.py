@@ -111,11 +111,15 @@ def worker(arm: str, args: argparse.Namespace) -> None:
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
 
+    def pack_of(sequences: list[Tensor]) -> Packed:
+        pack = Packed.join(sequences)
+        return pack.like(stem.embed({"ids": pack.values}, pack.layout))
+
     def loss(pack: list[Tensor], first: bool) -> Tensor:
         """Mean square of the last states of real tokens."""
         if ours:
             with torch.autocast("cpu", torch.bfloat16, enabled=arm == "bf16"):
-                return trunk(stem.embed(Packed.join(pack)), first=first).values.float().square().mean()
+                return trunk(pack_of(pack), first=first).values.float().square().mean()
         padded = nn.utils.rnn.pad_sequence(pack, batch_first=True)
         mask = torch.zeros_like(padded)
         for row, one in zip(mask, pack, strict=True):
@@ -179,7 +183,7 @@ def _peak(trunk, packs, stem, tokens: int) -> dict[str, float]:
     inputs = {b: torch.randn(tokens, b) for _, b in shapes}
     weights = {(a, b): torch.randn(a, b) for a, b in shapes}
     optimizer = torch.optim.AdamW(trunk.parameters(), lr=1e-6, fused=True)
-    vectors = [stem.embed(pack) for pack in packs]
+    vectors = [pack.like(stem.embed({"ids": pack.values}, pack.layout)) for pack in packs]
     vectors = [pack.like(pack.values.detach().requires_grad_()) for pack in vectors]
 
     def products() -> None:

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unisono"
 
 # The rooms that everyone may use: they know nothing of the others.
-SHARED = {"packed", "dropout", "files", "memory", "__version__"}
+SHARED = {"packed", "dropout", "files", "memory", "pictures", "__version__"}
 
 # Room -> the rooms it may import besides itself and the shared ones. "data.spec" is that module alone.
 MAY: dict[str, set[str]] = {
@@ -21,6 +21,7 @@ MAY: dict[str, set[str]] = {
     "dropout": set(),
     "files": set(),
     "memory": set(),
+    "pictures": set(),
     "data": set(),
     "stems": set(),
     "trunk": set(),
@@ -32,7 +33,8 @@ MAY: dict[str, set[str]] = {
     "doctor": set(),
     "recipe": {"data.spec", "balance.methods"},
     "tasks": {"data", "stems", "heads", "metrics", "recipe"},
-    "model": {"tasks", "stems", "trunk", "heads", "recipe"},
+    "inputs": {"stems"},
+    "model": {"tasks", "inputs", "stems", "trunk", "heads", "recipe"},
     "prepare": {"model", "tasks", "data", "stems", "trunk", "recipe"},
     "evaluate": {"model", "data", "heads"},
     "train": {"model", "evaluate", "prepare", "mix", "balance", "stages", "recipe", "tasks", "heads", "data"},

@@ -130,7 +130,7 @@ def test_a_head_that_looks_at_first_tokens_alone_loses_nothing(model):
     examples = model.encode("intent", [{"text": s} for s in SENTENCES])
     batch = model.collate("intent", examples)
     with torch.no_grad():
-        whole, first = model.states(batch.ids), model.states(batch.ids, first=True)
+        whole, first = model.states(batch.inputs), model.states(batch.inputs, first=True)
     assert first.layout.lengths == (1, 1, 1)
     assert_close(first.values, whole.first(), rtol=1e-4, atol=1e-5)
 
@@ -153,5 +153,5 @@ def test_unlabelled_rows_change_no_gradient(model):
 def test_collate_sorts_by_length_and_remembers_the_order(model):
     examples = [{"ids": np.arange(n, dtype=np.int32) % 9} for n in (5, 2, 9)]
     batch = model.collate("intent", [{**e, **model.head("intent").encode({}, e)} for e in examples])
-    assert batch.ids.layout.lengths == (2, 5, 9)
+    assert batch.inputs.layout.lengths == (2, 5, 9)
     assert batch.restore(["two", "five", "nine"]) == ["five", "two", "nine"]

@@ -70,7 +70,8 @@ def _task(name: str, guess: Guess) -> str:
     lines.append(f"    data: {_flow(path) if len(more) == 1 else _flow(more)}")
     if guess.kind == "translate":
         lines += [f"    {side}: {_flow(columns.pop(side))}" for side in ("source", "target") if side in columns]
-    columns = {role: column for role, column in columns.items() if role != column}
+    # An image is read only where it has a column: its name stands there, though it is the role's own.
+    columns = {role: column for role, column in columns.items() if role != column or role == "image"}
     if columns:
         lines.append(f"    columns: {_flow(columns)}  # role: column")
     lines.append("    # weight: 1.0  # λ of this task's loss")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unisono.data import Examples, Rows
 from unisono.heads import Prediction
 from unisono.model import MultiTaskModel
@@ -20,7 +22,7 @@ class Result:
 
     Args:
         scores: metric -> value, over the rows that have a label.
-        predictions: in the order of the examples.
+        predictions: one a row, in the order of the rows.
         source: the row number of each prediction.
         split: which split it was.
     """
@@ -53,12 +55,13 @@ def evaluate(
 
     Args:
         split: its name, for the result.
-        limit: only this many examples, evenly spread over the split.
+        limit: only this many rows, evenly spread over the split.
         rank, world, gather: this process's part of the packs, and what brings all processes' predictions together.
-        on_pass: called with the number of rows done after each pack.
+        on_pass: called with the number of examples done after each pack.
         options: of the head's ``predict``, such as ``beams=1``.
     """
-    chosen = _spread(len(examples), limit)
+    owners = np.unique(examples.source)  # rows; of one, there may be several examples
+    chosen = np.flatnonzero(np.isin(examples.source, owners[_spread(len(owners), limit)])).tolist()
     lengths = [int(examples.lengths[i]) for i in chosen]
     found: list[tuple[int, Prediction]] = []
     for number, at in enumerate(passes(lengths, tokens_per_batch)):
@@ -70,8 +73,9 @@ def evaluate(
         if on_pass:
             on_pass(len(places))
     found = sorted(gather(found) if gather else found, key=lambda pair: pair[0])
-    source = [int(examples.source[place]) for place, _ in found]
-    predictions = [prediction for _, prediction in found]
+    owner = [int(examples.source[place]) for place, _ in found]
+    merged = list(model.merged(task, owner, [prediction for _, prediction in found], rows.__getitem__))
+    source, predictions = [row for row, _ in merged], [prediction for _, prediction in merged]
     scores = model.tasks[task].kind.score(predictions, _Golds(rows, source))
     return Result(scores, predictions, source, split)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from torch import Tensor, nn
 
 from unisono import __version__, files
 from unisono.heads import Example, Head, Loss, Prediction, Row, Targets
-from unisono.packed import Layout, Packed, passes
+from unisono.inputs import SEGMENTS, Inputs, collate
+from unisono.packed import Packed, passes
 from unisono.recipe import nearest
-from unisono.stems.text import TextStem
+from unisono.stems import Stem, TextStem, find_stem
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
@@ -35,23 +38,20 @@ class Batch:
 
     Args:
         task: its name.
-        ids: (N,) int64 token ids.
-        types: (N,) int64 token types of pairs, or None.
+        inputs: what the stems made of them.
         targets: what the head collated; labels may be missing.
         order: order[b] is the place that sequence b had in the examples it was made from.
     """
 
     task: str
-    ids: Packed
-    types: Tensor | None
+    inputs: Inputs
     targets: Targets
     order: tuple[int, ...]
 
     def to(self, device: torch.device) -> Batch:
         return replace(
             self,
-            ids=self.ids.to(device),
-            types=None if self.types is None else self.types.to(device),
+            inputs=self.inputs.to(device),
             targets={name: value.to(device) for name, value in self.targets.items()},
         )
 
@@ -64,9 +64,9 @@ class Batch:
 
 
 def moved(batches: Sequence[Batch], device: torch.device) -> tuple[Batch, ...]:
-    """Batches over the same rows on a device; their ids stay the same tensor."""
+    """Batches over the same rows on a device; their inputs stay the same tensors."""
     first = batches[0].to(device)
-    rest = (replace(batch, ids=first.ids, types=first.types).to(device) for batch in batches[1:])
+    rest = (replace(batch.to(device), inputs=first.inputs) for batch in batches[1:])
     return (first, *rest)
 
 
@@ -74,25 +74,42 @@ class MultiTaskModel(nn.Module):
     """One shared trunk, one head a task.
 
     Args:
-        stem: turns text into vectors for the trunk.
+        stems: name -> what turns one kind of input into vectors for the trunk.
         trunk: the shared encoder.
         heads: task -> its decoder.
         tasks: task -> how its input is read; the same names as ``heads``.
     """
 
-    def __init__(self, stem: TextStem, trunk: Trunk, heads: Mapping[str, Head], tasks: Mapping[str, Task]) -> None:
+    def __init__(
+        self, stems: Mapping[str, Stem], trunk: Trunk, heads: Mapping[str, Head], tasks: Mapping[str, Task]
+    ) -> None:
         super().__init__()
-        self.stems = nn.ModuleDict({"text": stem})
+        self.stems = nn.ModuleDict(dict(stems))
+        # What tells the trunk which kind of input a vector is of; text, which pretrained trunks know, has none.
+        self.marks = nn.ParameterDict(
+            {name: nn.Parameter(torch.randn(trunk.input_width) * 0.02) for name in stems if name != "text"}
+        )
         self.trunk = trunk
         self.heads = nn.ModuleDict(dict(heads))
         self.tasks = dict(tasks)
         self.card = ""  # the README.md of the saved folder
 
+    def _stem(self, name: str) -> Stem:
+        stem = self.stems[name]
+        assert isinstance(stem, Stem)
+        return stem
+
     @property
     def text(self) -> TextStem:
+        if "text" not in self.stems:
+            raise ModelError("no task of this model reads text")
         stem = self.stems["text"]
         assert isinstance(stem, TextStem)
         return stem
+
+    def stems_of(self, task: str) -> dict[str, Stem]:
+        """The stems that read the task's inputs, in the order in which they lie in a row's sequence."""
+        return {name: self._stem(name) for name in self.tasks[task].stems}
 
     @property
     def device(self) -> torch.device:
@@ -107,60 +124,124 @@ class MultiTaskModel(nn.Module):
 
     # -- rows to batches, on the CPU -------------------------------------------------------------------------------
 
-    def encode(self, task: str, rows: Sequence[Row]) -> list[Example | str]:
-        """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead."""
-        spec, head = self.tasks[task], self.head(task)
-        out: list[Example | str] = []
-        for row, tokens in zip(
-            rows, self.text.tokens(rows, words=spec.kind.words, max_length=spec.max_length), strict=True
-        ):
+    def encode(self, task: str, rows: Sequence[Row]) -> list[Example | list[Example] | str]:
+        """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead.
+
+        A task that cuts long contexts into windows has a list of examples for each row.
+        """
+        head = self.head(task)
+        out: list[Example | list[Example] | str] = []
+        for row, tokens in zip(rows, self._read(task, rows), strict=True):
             try:
-                out.append({**tokens, **head.encode(row, tokens)})
+                if isinstance(tokens, list):
+                    out.append([{**window, **head.encode(row, window)} for window in tokens])
+                else:
+                    out.append(tokens if isinstance(tokens, str) else {**tokens, **head.encode(row, tokens)})
             except ValueError as reason:
                 out.append(str(reason))
         return out
 
+    def _read(self, task: str, rows: Sequence[Row]) -> Sequence[Example | list[Example] | str]:
+        """``tokens``, or windows where the task asks for them."""
+        spec = self.tasks[task]
+        if spec.stride is None:
+            return self.tokens(task, rows)
+        return self.text.windows(rows, stride=spec.stride, max_length=spec.max_length)
+
+    def tokens(self, task: str, rows: Sequence[Row]) -> list[Example | str]:
+        """What the stems make of each row's inputs; for a row that has none, or a broken one, the reason instead."""
+        spec, stems = self.tasks[task], self.stems_of(task)
+        room = spec.max_length
+        if "text" in stems and len(stems) > 1:  # the text is cut, so that the other inputs have their place
+            others = sum(stem.most for name, stem in stems.items() if name != "text")
+            room = min(room or self.text.most, self.text.most) - others
+        found: list[Example] = [{} for _ in rows]
+        reasons: dict[int, str] = {}
+        lengths = np.zeros((len(rows), len(stems)), np.int32)
+        for at, (name, stem) in enumerate(stems.items()):
+            roles = spec.roles_of(name)
+            have = [i for i, row in enumerate(rows) if any(row.get(role) is not None for role in roles)]
+            read = stem.tokens(
+                [rows[i] for i in have], words=spec.kind.words, max_length=room if name == "text" else spec.max_length
+            )
+            for i, tokens in zip(have, read, strict=True):
+                if isinstance(tokens, str):
+                    reasons.setdefault(i, tokens)
+                else:
+                    found[i] |= tokens
+                    lengths[i, at] = stem.length(tokens)
+        out: list[Example | str] = []
+        for i, example in enumerate(found):
+            if i in reasons or not lengths[i].any():
+                out.append(reasons.get(i, f"no input: {' and '.join(spec.inputs)} missing"))
+            else:
+                out.append(example if len(stems) == 1 else {**example, SEGMENTS: lengths[i]})
+        return out
+
+    def length(self, task: str, example: Mapping[str, np.ndarray]) -> int:
+        """How many vectors the trunk gets of an example."""
+        if SEGMENTS in example:
+            return int(example[SEGMENTS].sum())
+        return next(iter(self.stems_of(task).values())).length(example)
+
     def collate_shared(self, examples: Mapping[str, Sequence[Mapping[str, np.ndarray] | None]]) -> tuple[Batch, ...]:
-        """One batch a task over the same rows; their ids are the same tensor.
+        """One batch a task over the same rows; their inputs are the same tensors.
 
         Args:
             examples: task -> its example of each row, or None where it has none: it then has no label there. Every row
                 has one of some task.
         """
-        inputs = [next(e for e in row if e is not None) for row in zip(*examples.values(), strict=True)]
-        stems = [{name: e[name] for name in self.text.fields if name in e} for e in inputs]
+        fields = {SEGMENTS, *(f for stem in self.stems_of(next(iter(examples))).values() for f in stem.fields)}
+        known = [  # of all tasks: a head may tell the stem something about its label
+            {name: value for e in row if e is not None for name, value in e.items() if name in fields}
+            for row in zip(*examples.values(), strict=True)
+        ]
         batches: list[Batch] = []
         for task, own in examples.items():
             head = self.head(task)
-            filled = [{**s, **head.encode({}, s)} if e is None else e for e, s in zip(own, stems, strict=True)]
-            batch = self.collate(task, filled)
-            batches.append(replace(batch, ids=batches[0].ids, types=batches[0].types) if batches else batch)
+            filled = [{**s, **(head.encode({}, s) if e is None else e)} for e, s in zip(own, known, strict=True)]
+            batches.append(self.collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
 
-    def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]]) -> Batch:
-        """Examples as one pack, sorted by length so that attention meets few shapes."""
-        order = sorted(range(len(examples)), key=lambda i: len(examples[i]["ids"]))
+    def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
+        """Examples as one pack, sorted by length so that attention meets few shapes.
+
+        Args:
+            inputs: of the same rows, collated before.
+        """
+        lengths = [self.length(task, e) for e in examples]
+        order = sorted(range(len(examples)), key=lengths.__getitem__)
         examples = [examples[i] for i in order]
-        layout = Layout(len(e["ids"]) for e in examples)
-        types = None
-        if any("types" in e for e in examples):
-            zeros = [e["types"] if "types" in e else np.zeros(len(e["ids"]), np.int32) for e in examples]
-            types = torch.from_numpy(np.concatenate(zeros).astype(np.int64))
-        ids = torch.from_numpy(np.concatenate([e["ids"] for e in examples]).astype(np.int64))
-        return Batch(task, Packed(ids, layout), types, self.head(task).collate(examples), tuple(order))
+        inputs = inputs or collate(self.stems_of(task), examples)
+        return Batch(task, inputs, self.head(task).collate(examples), tuple(order))
 
     # -- the forward path ------------------------------------------------------------------------------------------
 
-    def states(self, ids: Packed, types: Tensor | None = None, *, first: bool = False) -> Packed:
-        """Token ids (N,) -> the trunk's states (N, D), or with ``first`` those of first tokens alone (B, D)."""
-        out = self.trunk(self.text.embed(ids), types, first=first)
+    def embed(self, inputs: Inputs) -> Packed:
+        """The pack that goes into the trunk (N, D_in)."""
+        values: Tensor | None = None
+        for name, part in inputs.parts.items():
+            own = self._stem(name).embed(part.fields, part.layout)
+            if name in self.marks:
+                own = own + self.marks[name]
+            if part.places is None:
+                return Packed(own, inputs.layout)
+            if values is None:
+                values = own.new_zeros(inputs.layout.total, own.shape[1])
+            values = values.index_copy(0, part.places, own)
+        assert values is not None
+        return Packed(values, inputs.layout)
+
+    def states(self, inputs: Inputs, *, first: bool = False) -> Packed:
+        """The trunk's states (N, D) of a pack, or with ``first`` those of first vectors alone (B, D)."""
+        out = self.trunk(self.embed(inputs), inputs.types, first=first)
         assert isinstance(out, Packed)
         return out
 
     def states_of(self, batches: Sequence[Batch]) -> Packed:
         """The trunk's states for one batch, or for several over the same rows."""
         first = all(self.head(batch.task).first_only for batch in batches)
-        return self.states(batches[0].ids, batches[0].types, first=first)
+        return self.states(batches[0].inputs, first=first)
 
     def loss_of(self, states: Packed, batch: Batch) -> Loss:
         """States (N, D) -> the sum of a batch's losses and the number of its labelled units."""
@@ -193,22 +274,40 @@ class MultiTaskModel(nn.Module):
             ModelError: no such task, or a row without the input it needs.
         """
         inputs = [self._row(task, row, at) for at, row in enumerate(rows)]
-        spec = self.tasks[task]
-        tokens = self.text.tokens(inputs, words=spec.kind.words, max_length=spec.max_length) if inputs else []
-        examples: list[Example] = [{**t, **self.head(task).encode(r, t)} for r, t in zip(inputs, tokens, strict=True)]
+        examples: list[Example] = []
+        source: list[int] = []
+        for at, made in enumerate(self.encode(task, inputs)):
+            if isinstance(made, str):
+                raise ModelError(f'task "{task}": row {at}: {made}')
+            several = made if isinstance(made, list) else [made]
+            examples += several
+            source += [at] * len(several)
         out: list[Prediction | None] = [None] * len(examples)
-        for at in passes([len(e["ids"]) for e in examples], tokens_per_batch):
-            for place, prediction in zip(
-                at, self.predict_examples(task, [examples[i] for i in at], **options), strict=True
-            ):
+        for places in passes([self.length(task, e) for e in examples], tokens_per_batch):
+            found = self.predict_examples(task, [examples[i] for i in places], **options)
+            for place, prediction in zip(places, found, strict=True):
                 out[place] = prediction
-        return [p for p in out if p is not None]
+        found = [p for p in out if p is not None]
+        return [prediction for _, prediction in self.merged(task, source, found, inputs.__getitem__)]
+
+    def merged(
+        self, task: str, source: Sequence[int], found: Sequence[Prediction], row_of: Callable[[int], Row]
+    ) -> Iterator[tuple[int, Prediction]]:
+        """(row number, prediction) of each row, from the predictions of its examples.
+
+        Args:
+            source: the row number of each example, ascending.
+            row_of: a row by its number.
+        """
+        head = self.head(task)
+        for at, parts in groupby(zip(source, found, strict=True), key=itemgetter(0)):
+            yield at, head.merge(row_of(at), [prediction for _, prediction in parts])
 
     @torch.inference_mode()
     def predict_examples(
         self, task: str, examples: Sequence[Mapping[str, np.ndarray]], **options: Any
     ) -> list[Prediction]:
-        """Predictions for encoded examples, as one pack."""
+        """Predictions for encoded examples, as one pack. Where a row has several, see ``merged``."""
         training = self.training
         self.eval()
         try:
@@ -231,6 +330,11 @@ class MultiTaskModel(nn.Module):
         found = self._predict_all(texts, options)
         return found[0] if isinstance(text, str) else found
 
+    @property
+    def text_tasks(self) -> list[str]:
+        """The tasks whose one input is a text."""
+        return [n for n, spec in self.tasks.items() if list(self.stems_of(n)) == ["text"] and len(spec.inputs) == 1]
+
     @torch.inference_mode()
     def _predict_all(self, texts: list[str], options: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Prediction]]:
         training = self.training
@@ -241,9 +345,9 @@ class MultiTaskModel(nn.Module):
             for at in passes([len(r.ids) for r in read], 4096):
                 tokens = [{"ids": read[i].ids, "words": read[i].words} for i in at]
                 shared: Packed | None = None
-                for name in self.tasks:
+                for name in self.text_tasks:
                     batch = self.collate(name, [{**t, **self.head(name).encode({}, t)} for t in tokens]).to(self.device)
-                    shared = shared if shared is not None else self.states(batch.ids)
+                    shared = shared if shared is not None else self.states(batch.inputs)
                     predictions = self.head(name).predict(shared, batch.targets, **options.get(name, {}))
                     for i, prediction in zip(at, batch.restore(predictions), strict=True):
                         if self.tasks[name].kind.words:
@@ -256,12 +360,13 @@ class MultiTaskModel(nn.Module):
     def _row(self, task: str, row: Row | str, at: int) -> Row:
         self.head(task)
         spec = self.tasks[task]
-        needed = [name for name, role in spec.kind.inputs.items() if role.required]
+        needed = spec.inputs
         if isinstance(row, str):
             row = {needed[0]: row.split() if spec.kind.words else row}
-        missing = [name for name in needed if not row.get(name)]
-        if missing:
-            raise ModelError(f'task "{task}": row {at}: "{missing[0]}" is missing or empty; it has {sorted(row)}')
+        absent = [name for name in needed if not row.get(name)]
+        if absent and (len(absent) == len(needed) or not spec.kind.any_input):
+            missing = f'"{absent[0]}" is' if len(absent) == 1 else f"{' and '.join(absent)} are"
+            raise ModelError(f'task "{task}": row {at}: {missing} missing or empty; it has {sorted(row)}')
         return {name: row[name] for name in spec.kind.inputs if row.get(name) is not None}  # a label is not looked at
 
     # -- folders ---------------------------------------------------------------------------------------------------
@@ -288,7 +393,7 @@ class MultiTaskModel(nn.Module):
             "architectures": ["MultiTaskModel"],
             "unisono_version": __version__,
             "trunk": self.trunk.config_dict(),
-            "stems": {"text": {"max_length": self.text.max_length}},
+            "stems": {name: self._stem(name).config() for name in self.stems},
             "tasks": {name: task.config() for name, task in self.tasks.items()},
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -296,7 +401,8 @@ class MultiTaskModel(nn.Module):
         for name in self.tasks:
             fitted = json.dumps(self.head(name).fitted, ensure_ascii=False)
             (folder / "heads" / f"{name}.json").write_text(fitted, encoding="utf-8")
-        self.text.save(folder)
+        for name in self.stems:
+            self._stem(name).save(folder)
         (folder / "README.md").write_text(self.card or f"# {', '.join(self.tasks)}\n", encoding="utf-8")
 
     @classmethod
@@ -332,13 +438,19 @@ class MultiTaskModel(nn.Module):
         if config.get("model_type") != "unisono":
             raise ModelError(f'{folder}: model_type is "{config.get("model_type")}", not "unisono"')
         trunk, embedding = Trunk.from_config(config["trunk"])
-        stem = TextStem(TextStem.load_tokenizer(folder), embedding, config["stems"]["text"]["max_length"])
+        stems: dict[str, Stem] = {}
+        for name, told in config["stems"].items():
+            if name == "text":
+                stems[name] = TextStem(TextStem.load_tokenizer(folder), embedding, told["max_length"])
+            else:
+                made = find_stem(name)
+                stems[name] = made(trunk.input_width, made.Options(**told["options"]), told["fitted"])
         tasks = {name: Task.from_config(name, task) for name, task in config["tasks"].items()}
         heads = {}
         for name, task in tasks.items():
             fitted = json.loads((folder / "heads" / f"{name}.json").read_text(encoding="utf-8"))
             heads[name] = task.kind.head(trunk.width, task.options, fitted)
-        model = cls(stem, trunk, heads, tasks)
+        model = cls(stems, trunk, heads, tasks)
         readme = folder / "README.md"
         model.card = readme.read_text(encoding="utf-8") if readme.exists() else ""
         return model

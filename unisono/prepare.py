@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
 from unisono.model import MultiTaskModel
-from unisono.recipe import Recipe, RecipeError
-from unisono.stems.text import TextStem
+from unisono.recipe import Recipe, RecipeError, explain, nearest
+from unisono.stems import Stem, TextStem, find_stem
 from unisono.tasks import Task, resolve
 from unisono.trunk import Trunk, load_encoder
 
@@ -75,18 +76,60 @@ def read_tables(recipe: Recipe, *, run: Path | None, where: str = "recipe") -> T
 
 
 def build_model(recipe: Recipe, tables: Tables) -> MultiTaskModel:
-    """The recipe's model before training: pretrained or fresh trunk, and heads fitted to the training rows. Seeded."""
+    """The recipe's model before training: pretrained or fresh trunk, and stems and heads fitted to the training rows.
+    Seeded.
+
+    Raises:
+        RecipeError: a stem that does not exist or that no task needs, or one of its options.
+    """
     torch.manual_seed(recipe.seed)
-    trunk, stem = _trunk_and_stem(recipe, tables)
+    trunk, text = _trunk_and_text(recipe, tables)
+    stems = build_stems(recipe, tables, trunk.input_width, text)
     heads = {}
     for name, task in tables.tasks.items():
         fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
         heads[name] = task.kind.head(trunk.width, task.options, fitted)
-    return MultiTaskModel(stem, trunk, heads, tables.tasks)
+    return MultiTaskModel(stems, trunk, heads, tables.tasks)
 
 
-def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
+def build_stems(recipe: Recipe, tables: Tables, width: int, text: TextStem | None) -> dict[str, Stem]:
+    """The stems that the tasks need, fitted to the training rows.
+
+    Args:
+        width: D_in. ``text``: the text stem, which comes with the trunk.
+    """
+    out: dict[str, Stem] = {} if text is None else {"text": text}
+    needed = list(dict.fromkeys(stem for task in tables.tasks.values() for stem in task.stems))
+    for name in recipe.stems:
+        if name not in needed or name == "text":
+            raise RecipeError(f"stems.{name}: no task needs it{nearest(name, [n for n in needed if n != 'text'])}")
+    for name in needed:
+        if name == "text":
+            continue
+        kind: Any = find_stem(name)
+        try:
+            options = kind.Options(**recipe.stems.get(name, {}))
+        except ValidationError as error:
+            raise RecipeError("\n".join(explain(error, kind.Options, "recipe", f"stems.{name}"))) from None
+        try:
+            out[name] = kind(width, options, kind.fit(_inputs(tables, name), options))
+        except (ImportError, ValueError) as error:
+            raise RecipeError(f"stems.{name}: {error}") from None
+    return out
+
+
+def _inputs(tables: Tables, stem: str) -> Iterator[Any]:
+    """What the training rows of all tasks hold for a stem; None where a row has nothing."""
+    for name, task in tables.tasks.items():
+        roles = [role for role in task.roles_of(stem) if role in task.roles]
+        if roles:
+            for row in tables.rows[name]["train"]:
+                yield from (row.get(role) for role in roles)
+
+
+def _trunk_and_text(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem | None]:
     wanted = recipe.trunk
+    reads_text = any("text" in task.stems for task in tables.tasks.values())
     if wanted.pretrained:
         try:
             trunk, embedding, tokenizer = load_encoder(
@@ -96,14 +139,14 @@ def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
             raise RecipeError(f"trunk: {str(error).strip().splitlines()[0]}") from None
     else:
         assert wanted.layers and wanted.width and wanted.heads  # the recipe has made sure
-        tokenizer = TextStem.train_tokenizer(_texts(tables), wanted.vocabulary)
+        tokenizer = TextStem.train_tokenizer(_texts(tables), wanted.vocabulary) if reads_text else None
         trunk, embedding = Trunk.scratch(
             family=wanted.family,
             layers=wanted.layers,
             width=wanted.width,
             heads=wanted.heads,
             feedforward=wanted.feedforward or 4 * wanted.width,
-            vocabulary=len(tokenizer),
+            vocabulary=len(tokenizer) if tokenizer else 1,
             positions=max(512, wanted.max_length or 0),
             dropout=0.1 if wanted.dropout is None else wanted.dropout,
         )
@@ -120,6 +163,8 @@ def _trunk_and_stem(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem]:
         embedding.requires_grad_(False)  # the word table belongs to the pretrained weights
     if wanted.checkpointing:
         trunk.checkpoint()
+    if not reads_text:
+        return trunk, None
     able = trunk.positions or 8192  # a trunk without a position table can go on; the tokenizer's limit is a habit
     return trunk, TextStem(tokenizer, embedding, min(wanted.max_length or able, able))
 
@@ -130,7 +175,7 @@ def _texts(tables: Tables, most: int = 200_000) -> Iterator[str]:
         for at, row in enumerate(tables.rows[name]["train"]):
             if at >= most:
                 break
-            for role in task.kind.inputs:
+            for role in task.roles_of("text"):
                 value: Any = row.get(role)
                 if value:
                     yield " ".join(value) if isinstance(value, list) else value
@@ -143,7 +188,8 @@ def encode(
     out: dict[str, dict[str, Examples]] = {}
     for name, task in tables.tasks.items():
         out[name] = {}
-        key = json.dumps([_stem_key(model.text), task.config(), model.head(name).fitted], sort_keys=True)
+        keys = [hashlib.sha256(stem.key().encode()).hexdigest() for stem in model.stems_of(name).values()]
+        key = json.dumps([keys, task.config(), model.head(name).fitted], sort_keys=True)
         for split in splits:
             if split in tables.rows[name]:
                 out[name][split] = data.encode(
@@ -154,16 +200,17 @@ def encode(
                     quarantine=tables.quarantine,
                     task=name,
                     split=split,
+                    length=lambda example, name=name: model.length(name, example),  # type: ignore[misc]
                 )
         if "train" in splits and not len(out[name]["train"]):
             raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
+        longest = max((int(examples.lengths.max()) for examples in out[name].values() if len(examples)), default=0)
+        if model.trunk.positions is not None and longest > model.trunk.positions:
+            raise RecipeError(
+                f'task "{name}": a row makes {longest:,} vectors, the trunk knows {model.trunk.positions:,} positions: '
+                f"set tasks.{name}.max_length, or trunk.max_length for a trunk from scratch"
+            )
     return out
-
-
-def _stem_key(stem: TextStem) -> str:
-    """What decides how a text becomes ids."""
-    backend = stem.tokenizer.backend_tokenizer.to_str()
-    return hashlib.sha256(f"{stem.max_length} {backend}".encode()).hexdigest()
 
 
 def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:

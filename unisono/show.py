@@ -134,6 +134,8 @@ def _in_a_line(prediction: Mapping[str, Any], words: Sequence[str]) -> Text:
         return Text(", ".join(f"{n} {scores[n]:.2f}" for n in prediction["labels"]) or "none")
     if "label" in prediction:
         return Text(prediction["label"]).append(f" {prediction['score']:.2f}", style="dim")
+    if "text" in prediction and prediction.get("start", 0) is None:
+        return Text("no answer", style="dim")
     if "text" in prediction:
         return Text(prediction["text"])
     if "value" in prediction:

@@ -14,11 +14,19 @@ from unisono import metrics
 from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
+from unisono.heads.detect import Detect
 from unisono.heads.regress import Regress
+from unisono.heads.segment import Segment
+from unisono.heads.span import Span
+from unisono.heads.speaker import Speaker
 from unisono.heads.tag import Tag
+from unisono.heads.transcribe import Transcribe
 from unisono.heads.translate import Translate
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
+
+PAIR = "pair"  # the second half of a text
+STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
 
 Score = Callable[[Sequence[Prediction], Sequence[Row]], dict[str, float]]
 
@@ -35,6 +43,8 @@ class Kind:
         score: predictions and rows -> metrics; rows without a label are left out.
         main: the metric that decides which checkpoint is best, higher being better: the first of these that was scored.
         words: the input is already split into words.
+        windows: a long context is cut into windows that overlap by the head's option ``stride``: examples of one row.
+        any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
     """
 
     name: str
@@ -44,26 +54,31 @@ class Kind:
     score: Score
     main: tuple[str, ...]
     words: bool = False
+    windows: bool = False
+    any_input: bool = False
 
 
 def builtin_kinds() -> tuple[Kind, ...]:
     text, pair = Role("text", required=True), Role("text", required=False)
+    others = {kind: Role(kind, required=False) for kind in ("image", "audio", "sequence")}
     return (
         Kind(
             "classify",
             Classify,
-            {"text": text, "pair": pair},
+            {"text": text, "pair": pair, **others},
             {"label": Role("label")},
             metrics.score_labels,
             ("accuracy", "micro_f1"),
+            any_input=True,
         ),
         Kind(
             "regress",
             Regress,
-            {"text": text, "pair": pair},
+            {"text": text, "pair": pair, **others},
             {"label": Role("number")},
             metrics.score_numbers,
             ("spearman",),
+            any_input=True,
         ),
         Kind(
             "tag",
@@ -81,6 +96,47 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"target": Role("text", required=False)},
             metrics.score_text,
             ("bleu",),
+        ),
+        Kind(
+            "span",
+            Span,
+            {"question": text, "context": text},
+            {"answers": Role("answers")},
+            metrics.score_spans,
+            ("f1",),
+            windows=True,
+        ),
+        Kind(
+            "detect",
+            Detect,
+            {"image": Role("image", required=True)},
+            {"boxes": Role("boxes")},
+            metrics.score_boxes,
+            ("map50",),
+        ),
+        Kind(
+            "segment",
+            Segment,
+            {"image": Role("image", required=True)},
+            {"mask": Role("mask")},
+            metrics.score_masks,
+            ("miou",),
+        ),
+        Kind(
+            "transcribe",
+            Transcribe,
+            {"audio": Role("audio", required=True)},
+            {"text": Role("text", required=False)},
+            metrics.score_transcripts,
+            ("word_accuracy",),
+        ),
+        Kind(
+            "speaker",
+            Speaker,
+            {"audio": Role("audio", required=True)},
+            {"label": Role("label")},
+            metrics.score_speakers,
+            ("accuracy",),
         ),
     )
 
@@ -119,15 +175,46 @@ class Task:
         return next((m for m in ((self.metric,) if self.metric else self.kind.main) if m in scores), None)
 
     @property
+    def inputs(self) -> list[str]:
+        """The input roles that rows are asked for. A role that only accompanies another (``pair``) does not count."""
+        required = [name for name, role in self.kind.inputs.items() if role.required]
+        named = [name for name in self.kind.inputs if name in self.columns and name != PAIR]
+        return named or required if self.kind.any_input else required
+
+    @property
     def roles(self) -> dict[str, Role]:
-        """What each role of a row holds: the required ones, those with a column, and the labels."""
-        roles = {n: r for n, r in self.kind.inputs.items() if r.required or n in self.columns}
+        """What each role of a row holds: the inputs, those with a column, and the labels. Of several inputs of which a
+        row may bring any, none is required.
+        """
+        asked = self.inputs
+        must = len(asked) == 1 or not self.kind.any_input
+        roles = {
+            name: Role(role.kind, required=must and name in asked)
+            for name, role in self.kind.inputs.items()
+            if name in asked or name in self.columns
+        }
         roles.update(self.kind.labels)
         if getattr(self.options, "multi", False):
-            roles["label"] = Role("labels")
+            roles["label"] = Role(
+                "flags" if isinstance(self.columns.get("label"), (list, tuple, Mapping)) else "labels"
+            )
         if getattr(self.options, "languages", None):
             roles["target"] = Role("texts")
         return roles
+
+    @property
+    def stride(self) -> int | None:
+        """How many tokens neighbouring windows of a long context share; None: a row is one example."""
+        return getattr(self.options, "stride", 0) if self.kind.windows else None
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that read the inputs, in the order of the kind's roles."""
+        return tuple(dict.fromkeys(STEM_OF[self.kind.inputs[name].kind] for name in self.inputs))
+
+    def roles_of(self, stem: str) -> list[str]:
+        """The input roles that a stem reads."""
+        return [name for name, role in self.kind.inputs.items() if STEM_OF[role.kind] == stem]
 
     def config(self) -> dict[str, Any]:
         """Plain JSON from which ``Task.from_config`` builds an equal task."""

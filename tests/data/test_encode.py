@@ -135,3 +135,19 @@ def test_an_example_is_a_few_views_of_the_file(loaded: Load, tmp_path: Path) -> 
     taken = [examples[i] for i in picks]  # once around: every batch of the file has been opened
     assert not any(values.flags.owndata for example in taken for values in example.values())
     assert calls(lambda: [examples[i] for i in picks]) < 16 * len(picks)
+
+
+def test_a_row_may_be_several_examples(loaded: Load, tmp_path: Path) -> None:
+    rows = numbered(loaded, tmp_path, 6)
+    quarantine = Quarantine(None, 1.0)
+
+    def parts(some: list[Row]) -> list[Any]:
+        made: list[Any] = [[{"ids": np.array([int(r["text"]), part])} for part in range(int(r["text"]))] for r in some]
+        return [one if one else "no parts" for one in made]
+
+    examples = encode(rows, parts, "f", tmp_path / "c", batch=4, quarantine=quarantine)
+    assert examples.source.tolist() == [n for n in range(6) for _ in range(n)]
+    assert [e.tolist() for e in (examples[i]["ids"] for i in range(len(examples)))] == [
+        [n, part] for n in range(6) for part in range(n)
+    ]
+    assert quarantine.total() == 1

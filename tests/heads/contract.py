@@ -12,8 +12,13 @@ import torch
 
 from unisono.heads import Example, Head, Options, Prediction, Row, Targets
 from unisono.heads.classify import Classify, ClassifyOptions
+from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.regress import Regress, RegressOptions
+from unisono.heads.segment import Segment, SegmentOptions
+from unisono.heads.span import Span, SpanOptions
+from unisono.heads.speaker import Speaker, SpeakerOptions
 from unisono.heads.tag import Tag, TagOptions
+from unisono.heads.transcribe import Transcribe, TranscribeOptions
 from unisono.heads.translate import Translate
 from unisono.packed import Layout, Packed
 
@@ -118,6 +123,86 @@ def _near(prediction: Prediction, row: Row) -> bool:
     return abs(prediction["value"] - row["label"]) < 0.1
 
 
+def _patches(row: Row) -> dict[str, np.ndarray]:
+    """What an image stem might make of a row: a start vector and patches of 2 x 2 pixels."""
+    down, across = 2, 2 + len(row["image"]) % 2
+    return {"ids": np.arange(1 + down * across), "grid": np.array([down, across, 2 * down, 2 * across], np.int32)}
+
+
+def _mask(row: Row, seed: int) -> dict[str, bytes]:
+    """A mask of 0, 3 and the void 9."""
+    height, width = _patches(row)["grid"][2:].tolist()
+    pixels = np.random.default_rng(seed).choice([0, 3, 9], height * width, p=[0.5, 0.4, 0.1]).astype(np.uint8)
+    return {"bytes": b"P5\n%d %d\n255\n" % (width, height) + pixels.tobytes()}
+
+
+def _boxed(row: Row, seed: int) -> Row:
+    """One or two objects that do not overlap, or none."""
+    height, width = _patches(row)["grid"][2:].tolist()
+    left = {"label": "ab"[seed % 2], "box": [0.0, 0.0, width / 2 - 0.5, float(height)]}
+    right = {"label": "ab"[seed // 2 % 2], "box": [width / 2, 0.5, width - 0.5, height / 2 + 0.5]}
+    return {**row, "boxes": [left, right][: seed % 3]}
+
+
+def _same_boxes(prediction: Prediction, row: Row) -> bool:
+    """The boxes of a good score are those of the row, up to a quarter of a pixel."""
+    sure = sorted((b for b in prediction["boxes"] if b["score"] > 0.4), key=lambda b: b["box"][0])
+    if [b["label"] for b in sure] != [b["label"] for b in row["boxes"]]:
+        return False
+    return all(np.allclose(a["box"], b["box"], atol=0.25) for a, b in zip(sure, row["boxes"], strict=True))
+
+
+_IMAGES: list[Row] = [{"image": "x" * (i + 1)} for i in range(8)]
+_MASKED: list[Row] = [{**row, "mask": _mask(row, i)} for i, row in enumerate(_IMAGES)]
+_BOXED: list[Row] = [_boxed(row, i) for i, row in enumerate(_IMAGES)]
+_UNMASKED: list[Row] = [{"image": "x" * 20}, {"image": "x" * 21, "mask": None}]
+
+
+def _like_the_mask(prediction: Prediction, row: Row) -> bool:
+    from unisono.metrics.masks import score_masks
+
+    return score_masks([prediction], [row])["pixel_accuracy"] > 0.9
+
+
+def _window(row: Row) -> dict[str, np.ndarray]:
+    """What a text stem might make of a question and a context: a token a word."""
+    begins = np.cumsum([0, *(len(w) + 1 for w in row["context"].split())])[:-1].astype(np.int32)
+    ends = begins + np.array([len(w) for w in row["context"].split()], np.int32)
+    first = 2 + len(row["question"].split())
+    ids = np.arange(first + len(begins) + 1, dtype=np.int32)
+    return {"ids": ids, "context": np.array([first], np.int32), "begins": begins, "ends": ends}
+
+
+def _questions(answers: Sequence[str | None]) -> list[Row]:
+    """Questions about one context of seven words; without an answer where that is None."""
+    context = "blue whales eat krill near cold coasts"
+    given = [[] if a is None else [{"text": a, "start": context.index(a)}] for a in answers]
+    return [{"question": q, "context": context, "answers": a} for q, a in zip(TEXTS, given, strict=True)]
+
+
+_ANSWERS = _questions(["krill", "blue whales", "near cold coasts", "eat", "cold", "blue", "coasts", "whales eat krill"])
+_NO_ANSWERS = _questions(["krill", None, "cold coasts", "eat", None, "blue whales", None, "whales"])
+_UNASKED: list[Row] = [{"question": r["text"], "context": "no one knows " * (1 + i)} for i, r in enumerate(BARE)]
+
+
+def _answered(prediction: Prediction, row: Row) -> bool:
+    if not row["answers"]:
+        return bool(prediction["none"] > prediction["score"])
+    return bool(row["context"][prediction["start"] : prediction["end"]] == row["answers"][0]["text"])
+
+
+def _sound(row: Row) -> dict[str, np.ndarray]:
+    """What an audio stem might make of a row whose sound is so many seconds, written as a text."""
+    count = 2 + 4 * len(row["audio"])
+    return {"ids": np.arange(count, dtype=np.int32), "steps": np.array([count], np.int32)}
+
+
+_SPOKEN: list[Row] = [{"audio": f"{'s' * (3 + i % 4)}{i}", "text": t} for i, t in enumerate(TEXTS)]
+_SPOKEN = [{**row, "text": row["text"][:9].strip()} for row in _SPOKEN]
+_UNWRITTEN: list[Row] = [{"audio": "ss"}, {"audio": "sss", "text": None}, {"audio": "ssssss"}]
+_VOICES: list[Row] = [{"audio": row["audio"], "label": "abc"[i % 3]} for i, row in enumerate(_SPOKEN)]
+
+
 CASES = [
     Case("classify", Classify, ClassifyOptions(), _NAMES, BARE, same("label")),
     Case("classify, mean", Classify, ClassifyOptions(pool="mean", layers=2, hidden=24), _NAMES, BARE, same("label")),
@@ -129,11 +214,30 @@ CASES = [
     ),
     Case("regress", Regress, RegressOptions(), _VALUES, BARE, _near),
     Case("regress, huber", Regress, RegressOptions(loss="huber", pool="mean"), _VALUES, BARE, _near),
+    Case("detect", Detect, DetectOptions(), _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=150),
+    Case(
+        "segment", Segment, SegmentOptions(doublings=1, void=(9,)), _MASKED, _UNMASKED, _like_the_mask, tokens=_patches
+    ),
+    Case("span", Span, SpanOptions(), _ANSWERS, _UNASKED, _answered, tokens=_window),
+    Case("span, no answer", Span, SpanOptions(layers=1), _NO_ANSWERS, _UNASKED, _answered, tokens=_window),
+    Case("speaker", Speaker, SpeakerOptions(), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
+    Case("speaker, first", Speaker, SpeakerOptions(pool="first"), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
     Case("tag, BIO", Tag, TagOptions(), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES", Tag, TagOptions(layers=1, label_smoothing=0.05), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, POS", Tag, TagOptions(), _POS, _UNTAGGED, same("tags", "tags")),
     Case("tag, CRF", Tag, TagOptions(crf=True), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES CRF", Tag, TagOptions(crf=True), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, CRF partly", Tag, TagOptions(crf=True), _PARTLY_TAGGED, _UNTAGGED, _known_tags),
+    Case("transcribe", Transcribe, TranscribeOptions(), _SPOKEN, _UNWRITTEN, same("text", "text"), 160, _sound),
+    Case(
+        "transcribe, best path",
+        Transcribe,
+        TranscribeOptions(layers=1, beams=1),
+        _SPOKEN,
+        _UNWRITTEN,
+        same("text", "text"),
+        160,
+        _sound,
+    ),
     Case("translate", Translate, _TRANSLATE, _TARGETS, _BARE_SOURCES, same("text", "target"), steps=120),
 ]

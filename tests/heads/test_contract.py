@@ -153,7 +153,7 @@ def test_examples_are_flat_arrays(case: Case) -> None:
     for row in (*case.rows, *case.unlabelled):
         for name, array in head.encode(row, case.tokens(row)).items():
             assert array.ndim == 1, name
-            assert array.dtype in (np.int32, np.float32), name
+            assert array.dtype in (np.uint8, np.int32, np.float32), name
 
 
 def test_options_are_described_and_reject_strangers(case: Case) -> None:

@@ -7,15 +7,30 @@ import sys
 
 import pytest
 
-from unisono.metrics import METRICS, higher_is_better, score_labels, score_numbers, score_tags, score_text
+from unisono.metrics import (
+    METRICS,
+    higher_is_better,
+    score_boxes,
+    score_labels,
+    score_masks,
+    score_numbers,
+    score_spans,
+    score_tags,
+    score_text,
+)
+
+MASK = {"size": [1, 1], "runs": [[0, 1]], "names": {}, "void": []}
 
 
 def test_every_score_has_a_direction() -> None:
     scores = {
         **score_labels([{"label": "a"}], [{"label": "a"}]),
-        **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}], [{"label": ["a"]}]),
+        **score_labels([{"labels": ["a"], "scores": {"a": 1.0}}] * 2, [{"label": ["a"]}, {"label": []}]),
         **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
         **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
+        **score_spans([{"text": "a"}], [{"answers": [{"text": "a", "start": 0}]}]),
+        **score_masks([MASK], [{"mask": {"bytes": b"P5\n1 1\n255\n\0"}}]),
+        **score_boxes([{"boxes": []}], [{"boxes": [{"label": "a", "box": [0, 0, 1, 1]}]}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()

@@ -146,7 +146,7 @@ def test_words_of_a_text_begin_where_their_tokens_do():
 def test_embedding_is_a_lookup():
     ours = stem("own")
     pack = Packed.join([torch.tensor([1, 5, 2]), torch.tensor([9])])
-    assert torch.equal(ours.embed(pack).values, ours.embedding.weight[pack.values])
+    assert torch.equal(ours.embed({"ids": pack.values}, pack.layout), ours.embedding.weight[pack.values])
 
 
 @pytest.mark.parametrize("kind", KINDS)

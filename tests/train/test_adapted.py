@@ -166,7 +166,7 @@ def test_the_saved_model_is_a_plain_one_that_says_the_same(tmp_path, trunk, ema)
     with torch.no_grad():
         for model_first in (True, False):
             batch = saved.collate("intent", examples)
-            one, other = (m.states(batch.ids, first=model_first).values for m in (saved, loop.model))
+            one, other = (m.states(batch.inputs, first=model_first).values for m in (saved, loop.model))
             assert_close(one, other, rtol=0, atol=1e-5)
     for task in TASKS:
         rows = [{"tokens": s.split()} for s in SENTENCES] if task == "slots" else SENTENCES

@@ -62,7 +62,7 @@ def test_one_pass_serves_all_tasks_and_each_row_has_the_labels_that_it_has(tmp_p
     rows = loop.draw()
     assert list(rows) == ["colour+size+number"]
     (one,) = loop._passes(rows)
-    ids = [batch.ids.values for batch in one.batches]
+    ids = [batch.inputs for batch in one.batches]
     assert [b.task for b in one.batches] == ["colour", "size", "number"] and ids[0] is ids[1] is ids[2]
     numbers = loop.bundles["colour+size+number"].numbers(rows["colour+size+number"])
     units = loop._units([one])

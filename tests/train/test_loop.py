@@ -198,7 +198,7 @@ def test_without_memory_the_same_step_is_done_in_smaller_passes(tmp_path, monkey
         states_of = MultiTaskModel.states_of
 
         def tight(self, batches):
-            if self.training and batches[0].ids.layout.total > most:
+            if self.training and batches[0].inputs.layout.total > most:
                 raise torch.OutOfMemoryError("out of memory")
             return states_of(self, batches)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from unisono.data.mapped import Writer
 from unisono.data.quarantine import SHOWN
 from unisono.data.readers.base import Bad, Column, Record
-from unisono.data.roles import SIMPLE, Role, Unfit, arrow_type, texts
+from unisono.data.roles import JOINED, MEDIA, SIMPLE, Role, Unfit, arrow_type
 from unisono.data.rows import BAD, FILE, ROW, UNIT
 
 _ROWS = 4096  # of a record batch,
@@ -108,8 +108,8 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
     steps: list[tuple[str, Mapping[str, Column], Column | None, Callable[[Any], Any], bool, str]] = []
     for name, role in plan.roles.items():
         columns = plan.columns[name]
-        one = None if role.kind == "texts" else columns[""]
-        function = texts(list(columns)) if role.kind == "texts" else SIMPLE[role.kind]
+        one = None if role.kind in JOINED else columns[""]
+        function = JOINED[role.kind](list(columns)) if role.kind in JOINED else SIMPLE[role.kind]
         steps.append((name, columns, one, function, role.required, role.kind))
     names = list(plan.roles)
     words = [i for i, n in enumerate(names) if plan.roles[n].kind == "tokens"]
@@ -130,11 +130,15 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
                 if required and not given:
                     return Bad(f"empty {name}", _shown(raw))
             elif value is None:
-                if required and kind in ("text", "tokens"):
+                if required and kind in ("text", "tokens", "sequence", "image", "audio"):
                     return Bad(f"empty {name}", _shown(raw))
-            elif kind == "text":
+            elif kind in ("text", "sequence"):
                 size += len(value)
-            elif kind in ("tokens", "tags"):
+            elif kind in MEDIA:
+                size += len(value["bytes"] or "") + len(value["path"] or "")
+            elif kind == "answers":
+                size += sum(8 + len(a["text"]) for a in value)
+            elif kind in ("tokens", "tags", "boxes"):
                 size += 8 * len(value)
             values.append(value)
         for i in tagged:

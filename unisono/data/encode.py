@@ -15,8 +15,9 @@ from unisono.data.mapped import Mapped, Writer, entry
 from unisono.data.quarantine import SHOWN, BadRow, Quarantine
 from unisono.data.rows import BAD, Rows
 
-Encoded = dict[str, np.ndarray] | str  # one encoded row, or why it cannot be
-_FORM = 1
+# One encoded row, or several examples that were made of it, or why it cannot be.
+Encoded = dict[str, np.ndarray] | list[dict[str, np.ndarray]] | str
+_FORM = 2
 _VALUES = 4 << 20  # integers and floats of a record batch
 
 
@@ -30,17 +31,19 @@ def encode(
     split: str = "",
     quarantine: Quarantine | None = None,
     batch: int = 512,
+    length: Callable[[dict[str, np.ndarray]], int] = lambda arrays: len(arrays.get("ids", ())),
 ) -> Examples:
     """Encodes all rows, or finds them encoded already.
 
     Args:
         rows: what to encode.
-        encode_batch: rows -> for each its arrays (1-D, integers or floats; ``ids`` first among them), or why the row is
-            bad.
+        encode_batch: rows -> for each its arrays (1-D, integers, bytes or floats), or a list of such examples, or why
+            the row is bad.
         fingerprint: names all that ``encode_batch`` depends on: tokenizer, labels, options.
         cache: folder of encoded rows.
         quarantine: takes the bad rows, under ``task`` and ``split``.
         batch: rows given to ``encode_batch`` at once.
+        length: the length of an encoded row; ``fingerprint`` names what it depends on, too.
 
     Raises:
         DataError: too many rows are bad.
@@ -48,7 +51,7 @@ def encode(
     """
     name = hashed(_FORM, rows.fingerprint, fingerprint)
     folder = cache / f"examples-{name[:32]}"
-    examples = entry(folder, lambda f: _build(rows, encode_batch, f, name, batch), Examples)
+    examples = entry(folder, lambda f: _build(rows, encode_batch, f, name, batch, length), Examples)
     if quarantine is not None:
         quarantine.report(task, split, _bad(folder, rows), len(rows), key=f"{task}/{split}/{name}")
     return examples
@@ -60,6 +63,7 @@ def _build(
     folder: Path,
     name: str,
     size: int,
+    length: Callable[[dict[str, np.ndarray]], int],
 ) -> None:
     fields: dict[str, pa.DataType] = {}
     writer: Writer | None = None
@@ -76,14 +80,15 @@ def _build(
                     shown = " | ".join(str(v)[:SHOWN] for v in row.values() if v is not None)[:SHOWN]
                     bad_file.write(json.dumps({"source": at, "reason": result, "text": shown}) + "\n")
                 else:
-                    arrays = {field: _array(field, value) for field, value in result.items()}
-                    held += sum(a.size for a in arrays.values())
-                    pending.append((at, arrays))
+                    for one in [result] if isinstance(result, dict) else result:
+                        arrays = {field: _array(field, value) for field, value in one.items()}
+                        held += sum(a.size for a in arrays.values())
+                        pending.append((at, arrays))
                 at += 1
             if held >= _VALUES or len(pending) >= 8192:
-                writer = _flush(pending, fields, writer, folder)
+                writer = _flush(pending, fields, writer, folder, length)
                 held = 0
-    writer = _flush(pending, fields, writer, folder)
+    writer = _flush(pending, fields, writer, folder, length)
     writer.close(fingerprint=name, bad=bad)
 
 
@@ -92,14 +97,15 @@ def _flush(
     fields: dict[str, pa.DataType],
     writer: Writer | None,
     folder: Path,
+    length: Callable[[dict[str, np.ndarray]], int],
 ) -> Writer:
     """Writes the pending examples. A field that shows up late makes the file anew; rows written before lack it."""
     known = dict(fields)
     for _, arrays in pending:
         for field, array in arrays.items():
-            kind = pa.int32() if array.dtype == np.int32 else pa.float32()
+            kind = pa.from_numpy_dtype(array.dtype)
             if fields.setdefault(field, kind) != kind:
-                raise ValueError(f'field "{field}" has integers in one row and floats in another')
+                raise ValueError(f'field "{field}" has {fields[field]} in one row and {kind} in another')
     if writer is None:
         writer = Writer(folder, _schema(fields))
     elif fields != known:
@@ -107,8 +113,8 @@ def _flush(
     if pending:
         columns = [_lists([arrays.get(field) for _, arrays in pending], kind) for field, kind in fields.items()]
         source = pa.array([at for at, _ in pending], pa.int32())
-        length = pa.array([len(arrays.get("ids", ())) for _, arrays in pending], pa.int32())
-        writer.write(pa.record_batch([*columns, source, length], schema=_schema(fields)))
+        lengths = pa.array([length(arrays) for _, arrays in pending], pa.int32())
+        writer.write(pa.record_batch([*columns, source, lengths], schema=_schema(fields)))
         pending.clear()
     return writer
 
@@ -154,11 +160,11 @@ def _lists(arrays: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.ListArr
 
 
 def _array(field: str, value: object) -> np.ndarray:
-    """(L,) int32 or float32."""
+    """(L,) int32, float32 or uint8."""
     array = np.asarray(value)
     if array.ndim != 1:
         raise ValueError(f'field "{field}" must have one dimension, has {array.ndim}')
-    if array.dtype in (np.int32, np.float32):
+    if array.dtype in (np.int32, np.float32, np.uint8):
         return array
     if array.dtype.kind == "f":
         return array.astype(np.float32)

@@ -38,7 +38,7 @@ class Examples:
         return len(self._mapped)
 
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
-        """field -> (L,) int32 or float32, read-only views of the file."""
+        """field -> (L,) int32, float32 or uint8, read-only views of the file."""
         n = len(self._mapped)
         if not -n <= i < n:
             raise IndexError(f"example {i} of {n}")
@@ -55,12 +55,14 @@ class Examples:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """(n,) int32: the number of ``ids`` of each example."""
+        """(n,) int32: what each example costs: how many vectors the trunk gets of it."""
         return self._column(LENGTH)
 
     @cached_property
     def source(self) -> np.ndarray:
-        """(n,) int32: which of the rows each example was made of; bad rows left gaps."""
+        """(n,) int32, ascending: which of the rows each example was made of; bad rows left gaps, and a row of which
+        several examples were made has its number on each.
+        """
         return self._column(SOURCE)
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from unisono.data.convert import Plan, convert
 from unisono.data.errors import DataError, nearest
@@ -12,11 +14,14 @@ from unisono.data.fingerprint import fingerprint
 from unisono.data.locate import Found, locate, missing
 from unisono.data.mapped import entry
 from unisono.data.quarantine import Quarantine
-from unisono.data.readers import Settings
-from unisono.data.roles import Columns, Role, columns_of
+from unisono.data.readers import Reader, Settings
+from unisono.data.readers.base import Bad, Column, Record
+from unisono.data.roles import MEDIA, Columns, Role, columns_of, label
 from unisono.data.rows import Rows
 from unisono.data.spec import Data
 from unisono.data.splits import complete
+
+Values = Mapping[str, Mapping[str, str] | list[str]]  # column -> value -> what it stands for
 
 _FORM = 1  # of a cache entry; counted up when conversion changes
 
@@ -79,13 +84,14 @@ def _load(
         delimiter=spec.delimiter,
         encoding=spec.encoding,
         config=spec.config,
+        pattern=spec.pattern,
         revision=spec.revision,
         seed=seed,
     )
     found = locate(spec, settings, roles)
     out: dict[str, Rows] = {}
     for split, sources in found.splits.items():
-        rows = _converted(found, sources, plan, settings, cache)
+        rows = _converted(found, sources, plan, settings, cache, spec.values)
         seen = len(rows) + rows.bad_count
         quarantine.report(task, split, rows.bad(), seen, key=f"{task}/{split}/{rows.fingerprint}")
         if not len(rows):
@@ -94,7 +100,7 @@ def _load(
     return complete(out, spec, seed)
 
 
-def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path) -> Rows:
+def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path, values: Values) -> Rows:
     read = found.reader
     names = [_relative(s, found.root) for s in sources]
     files = [(_relative(p, found.root), p) for s in sources for p in read.files(s, settings)]
@@ -102,15 +108,60 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
     if absent is not None:
         raise DataError(missing(absent))
     shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}
-    told = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
+    told: list[Any] = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
+    told += [settings.pattern, values] if settings.pattern or values else []
     state = [read.state(s, settings) for s in sources]
-    name = fingerprint(_FORM, read.name, names, shape, told, state, files=files)
-    opened = [(unit, partial(read.read, source, settings)) for unit, source in zip(names, sources, strict=True)]
+    named = [c for n, r in plan.roles.items() if r.kind in MEDIA for c in plan.columns[n].values()]
+    # Files that rows name are stored by their whole path: the entry is of this folder alone.
+    place = [str(found.root.resolve())] if named else []
+    name = fingerprint(_FORM, read.name, names, shape, told, state, *place, files=files)
+    opened = [
+        (unit, partial(_records, read, source, settings, named, values, found.root))
+        for unit, source in zip(names, sources, strict=True)
+    ]
     return entry(
         cache / f"rows-{name[:32]}",
         lambda folder: convert(opened, plan, folder, fingerprint=name, counts=read.counts),
         Rows,
     )
+
+
+def _records(
+    read: Reader, source: Path, settings: Settings, media: list[Column], values: Values, root: Path
+) -> Iterator[Record]:
+    """The records of a source as the recipe wants them.
+
+    Args:
+        media: columns that name files.
+    """
+    records = _located(read, source, settings, media, root) if media else read.read(source, settings)
+    return _spelled(records, values) if values else records
+
+
+def _spelled(records: Iterator[Record], values: Values) -> Iterator[Record]:
+    """The records with what their values stand for. A list counts from 0."""
+    tables = {c: t if isinstance(t, Mapping) else {str(i): v for i, v in enumerate(t)} for c, t in values.items()}
+    for record in records:
+        if not isinstance(record.value, Bad):
+            for column, value in record.value.items():
+                table = tables.get(str(column))
+                if table is not None and isinstance(value, (str, int, float, bool)):
+                    record.value[column] = table.get(str(label(value)), value)
+        yield record
+
+
+def _located(read: Reader, source: Path, settings: Settings, columns: list[Column], root: Path) -> Iterator[Record]:
+    """The records of a source with the names of files made whole: beside the source, or else under the root."""
+    folders = (source if source.is_dir() else source.parent, root)
+    for record in read.read(source, settings):
+        if not isinstance(record.value, Bad):
+            for column in columns:
+                name = record.value.get(column)
+                if isinstance(name, str) and name and "\0" not in name:
+                    places = [os.path.join(folder, name) for folder in folders]
+                    known = next(filter(os.path.isfile, places), places[0])  # of a name too long, it says no
+                    record.value[column] = os.path.realpath(known)
+        yield record
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -11,9 +11,16 @@ from unisono.data.builtin import builtin
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers import Reader, Settings, reader, readers
 from unisono.data.readers.base import split_of, suffix
+from unisono.data.readers.coco import coco_folder, is_coco
 from unisono.data.readers.folders import class_folders
+from unisono.data.readers.idx import is_idx
+from unisono.data.readers.images import image_folders
+from unisono.data.readers.masks import mask_folders
 from unisono.data.readers.parallel import languages, stem_of
+from unisono.data.readers.speech import speech_format
+from unisono.data.readers.squad import is_squad
 from unisono.data.readers.text import head
+from unisono.data.readers.voc import is_voc
 from unisono.data.roles import Role
 from unisono.data.spec import Data
 
@@ -110,7 +117,13 @@ def _patterns(spec: Data) -> dict[str, list[str]]:
 
 
 def _guess_file(path: Path, settings: Settings, roles: Mapping[str, Role]) -> Reader:
+    if "images" in path.name and is_idx(path):
+        return reader("idx")
     ending = suffix(path)
+    if ending == ".json" and is_squad(path):
+        return reader("squad")
+    if ending == ".json" and is_coco(path):
+        return reader("coco")
     if ending not in ("", ".txt"):
         for read in readers().values():
             if ending in read.suffixes:
@@ -132,8 +145,21 @@ def _guess_file(path: Path, settings: Settings, roles: Mapping[str, Role]) -> Re
 def _guess_folder(root: Path, settings: Settings, roles: Mapping[str, Role]) -> Reader:
     if any((root / name).is_file() for name in ("dataset_dict.json", "dataset_info.json")) and "saved" in readers():
         return reader("saved")
+    pictured = image_folders(root) or any(image_folders(p) for p in root.iterdir() if split_of(p.name))
     if class_folders(root) or any(class_folders(p) for p in root.iterdir() if split_of(p.name)):
-        return reader("folders")
+        return reader("images" if pictured and "image" in settings.wanted else "folders")
+    if is_voc(root):
+        return reader("voc")
+    if coco_folder(root):
+        return reader("coco")
+    if speech := speech_format(root):
+        return reader(speech)
+    if mask_folders(root):
+        return reader("masks")
+    if pictured:
+        return reader("images")
+    if any(is_idx(p) for p in root.iterdir() if "images" in p.name):
+        return reader("idx")
     must = [str(c) for c, needed in settings.wanted.items() if needed]
     if any(must and stem_of(p, must[0]) for p in root.iterdir()) or (
         languages(root) and not any(map(_known, root.iterdir()))

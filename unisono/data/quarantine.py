@@ -22,7 +22,7 @@ class BadRow:
     row: int
     reason: str
     text: str
-    counts: str = "row"  # what ``row`` counts: "line", "row" or "file"
+    counts: str = "row"  # what ``row`` counts: "line", "row", "question" or "file"
 
     @property
     def where(self) -> str:

@@ -14,7 +14,12 @@ import pyarrow as pa
 from unisono.data.errors import DataError
 from unisono.data.readers.base import Column
 
-Kind = Literal["text", "label", "labels", "number", "tokens", "tags", "texts"]
+Kind = Literal[
+    "text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence", "mask", "boxes",
+    "answers", "flags",
+]  # fmt: skip
+MEDIA = ("image", "audio", "mask")  # kinds whose values are files
+SEVERAL = ("texts", "flags")  # kinds whose values come from a column each
 Columns = str | int | Mapping[str, str | int] | Sequence[str]  # what a recipe may say for one role
 
 
@@ -23,10 +28,13 @@ class Role:
     """One named value of a task's rows.
 
     Args:
-        kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None])
-            or texts ({language: str | None}). Every value but a required input may be None: a partial label costs
-            nothing.
-        required: the source must have the column, and of the input kinds text, tokens and texts each row a value.
+        kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
+            texts ({language: str | None}), flags ({label: bool | None}: several labels, a column each),
+            image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str), boxes
+            (list[{"label": str, "box": [left, top, right, bottom]}], in pixels of an image; none: no object) or answers
+            (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first character; none:
+            there is no answer). Every value but a required input may be None: a partial label costs nothing.
+        required: the source must have the column, and of the input kinds each row a value.
     """
 
     kind: Kind
@@ -38,14 +46,15 @@ class Unfit(ValueError):
 
 
 def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]:
-    """The columns of a role: key -> column. The key is a language for texts, "" for the one column of other kinds.
+    """The columns of a role: key -> column. The key is a language for texts, a label for flags, "" for the one of
+    other kinds.
 
     Raises:
         DataError: the recipe's entry does not suit the kind.
     """
     if said is None:
         said = name
-    if role.kind == "texts":
+    if role.kind in SEVERAL:
         if isinstance(said, Mapping):
             return {str(k): v for k, v in said.items()}
         if isinstance(said, (str, int)):
@@ -58,12 +67,18 @@ def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]
 
 def arrow_type(role: Role, keys: Sequence[str]) -> pa.DataType:
     """How a role is stored."""
-    if role.kind in ("text", "label"):
+    if role.kind in ("text", "label", "sequence"):
         return pa.string()
+    if role.kind in MEDIA:
+        return pa.struct([pa.field("path", pa.string()), pa.field("bytes", pa.binary())])
     if role.kind == "number":
         return pa.float64()
-    if role.kind == "texts":
-        return pa.struct([pa.field(k, pa.string()) for k in keys])
+    if role.kind in SEVERAL:
+        return pa.struct([pa.field(k, pa.string() if role.kind == "texts" else pa.bool_()) for k in keys])
+    if role.kind == "answers":
+        return pa.list_(pa.struct([pa.field("text", pa.string()), pa.field("start", pa.int32())]))
+    if role.kind == "boxes":
+        return pa.list_(pa.struct([pa.field("label", pa.string()), pa.field("box", pa.list_(pa.float64()))]))
     return pa.list_(pa.string())
 
 
@@ -78,6 +93,17 @@ def text(value: Any) -> str | None:
     if isinstance(value, (str, int, float)):
         return str(value)
     raise Unfit(f"is a {type(value).__name__}, not text")
+
+
+def media(value: Any) -> dict[str, Any] | None:
+    """A file by its name or its bytes: either one, or both in a mapping as Hugging Face has it."""
+    if isinstance(value, Mapping):
+        path, content = value.get("path"), value.get("bytes")
+    elif isinstance(value, bytes):
+        path, content = None, value
+    else:
+        path, content = text(value), None
+    return None if path is None and content is None else {"path": path, "bytes": content}
 
 
 def label(value: Any) -> str | None:
@@ -149,6 +175,64 @@ def tags(value: Any) -> list[str | None] | None:
     return out if any(v is not None for v in out) else None
 
 
+def boxes(value: Any) -> list[dict[str, Any]] | None:
+    """A list of {label, box}, also as JSON in a text; an empty list says that there is no object."""
+    if isinstance(value, str):
+        value = _json_list(value.strip()) if value.strip() else None
+        if value is None:
+            raise Unfit("are a text, not a list of boxes")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if not isinstance(value, (list, tuple)):
+        raise Unfit(f"are a {type(value).__name__}, not a list")
+    return [_box(one) for one in value]
+
+
+def _box(one: Any) -> dict[str, Any]:
+    name, sides = (one.get("label"), one.get("box")) if isinstance(one, Mapping) else (None, None)
+    name = label(name)
+    if name is None or not isinstance(sides, (list, tuple)) or len(sides) != 4:
+        raise Unfit("have one without a label or without four sides")
+    box = [number(side) for side in sides]
+    left, top, right, bottom = (math.nan if side is None else side for side in box)
+    if not (right > left and bottom > top):
+        raise Unfit("have one without an area (the sides are left, top, right, bottom)")
+    return {"label": name, "box": [left, top, right, bottom]}
+
+
+def answers(value: Any) -> list[dict[str, Any]] | None:
+    """A list of {text, start}, SQuAD's {text, answer_start}, or Hugging Face's one mapping with a list of each; all of
+    them also as JSON in a text.
+    """
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise Unfit("are a text, not a list of answers") from None
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, Mapping):
+        said, at = value.get("text"), value.get("start", value.get("answer_start"))
+        if not isinstance(said, list) or not isinstance(at, list) or len(said) != len(at):
+            raise Unfit("are a mapping without lists of texts and starts")
+        value = [{"text": t, "start": s} for t, s in zip(said, at, strict=True)]
+    if not isinstance(value, (list, tuple)):
+        raise Unfit(f"are a {type(value).__name__}, not a list")
+    return [_answer(one) for one in value]
+
+
+def _answer(one: Any) -> dict[str, Any]:
+    said = one.get("text") if isinstance(one, Mapping) else None
+    if not isinstance(said, str) or not said.strip():
+        raise Unfit("have one without a text")
+    at = one.get("start", one.get("answer_start"))
+    if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at < 1 << 31:
+        raise Unfit("have one without a place")
+    return {"text": said, "start": at}
+
+
 def texts(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, str | None] | None]:
     """One text for each language, None where there is none."""
 
@@ -158,6 +242,25 @@ def texts(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, str | 
     return convert
 
 
+_HOLDS = {**dict.fromkeys(("1", "1.0", "true", "yes"), True), **dict.fromkeys(("0", "0.0", "false", "no"), False)}
+
+
+def flags(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, bool | None] | None]:
+    """Whether each label holds: 1 or 0, true or false, yes or no; None where nothing is said, for all: None."""
+
+    def convert(values: Mapping[str, Any]) -> dict[str, bool | None] | None:
+        out: dict[str, bool | None] = {}
+        for key in keys:
+            said = label(values[key])
+            out[key] = None if said is None else _HOLDS.get(said.lower())
+            if said is not None and out[key] is None:
+                raise Unfit(f'"{key}" is neither 1 nor 0')
+        return out if any(v is not None for v in out.values()) else None
+
+    return convert
+
+
+JOINED: dict[str, Callable[[Sequence[str]], Callable[[Mapping[str, Any]], Any]]] = {"texts": texts, "flags": flags}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "text": text,
     "label": label,
@@ -165,6 +268,12 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     "number": number,
     "tokens": tokens,
     "tags": tags,
+    "image": media,
+    "audio": media,
+    "mask": media,
+    "sequence": text,
+    "answers": answers,
+    "boxes": boxes,
 }
 
 

@@ -32,6 +32,13 @@ _LANGUAGES = frozenset(
         " ro ru sk sl sq sr sv sw ta te th tr uk ur vi zh",
     )
 )
+_PICTURES = {  # format -> kind, role of the label, what was seen
+    "images": ("classify", "label", "a folder of images for each class"),
+    "idx": ("classify", "label", "images and their labels, as MNIST has them"),
+    "voc": ("detect", "boxes", "images and boxes, as Pascal VOC has them"),
+    "coco": ("detect", "boxes", "images and boxes, as COCO has them"),
+    "masks": ("segment", "mask", "a folder of images and beside it one of masks"),
+}
 _BIO = re.compile(r"O|[BIESLU]-\S+")
 
 
@@ -42,7 +49,7 @@ class Guess:
     Args:
         path: as given.
         format: the reader's name.
-        kind: classify, regress, tag or translate; None when nothing suits.
+        kind: classify, regress, tag, translate or span; None when nothing suits.
         columns: role -> column, as a recipe has it under ``columns:``.
         data: what else to write under ``data:``, such as ``splits`` where names alone are ambiguous.
         why: one line: what was seen.
@@ -76,6 +83,10 @@ def sniff(path: str | Path) -> Guess:
     if place.is_dir():
         return _folder(said, place)
     found = guess(place, Settings({}), {})
+    if found.name == "squad":
+        return Guess(said, "squad", "span", {}, {}, "questions about paragraphs, in the form of SQuAD")
+    if found.name in _PICTURES:
+        return _pictures(said, found.name)
     if found.name == "lines" or suffix(place) in ("", ".txt", ".train"):
         return _text_file(said, place)
     return _peeked(said, found.name, place)
@@ -98,6 +109,8 @@ def _folder(said: str, root: Path) -> Guess:
         return _ambiguous(said, root)
     if read.name == "folders":
         return Guess(said, "folders", "classify", {}, {}, "a folder of text files for each class")
+    if read.name in _PICTURES:
+        return _pictures(said, read.name)
     sources = splits.get("train") or next(iter(splits.values()), [])
     if not sources:
         only = [p for p in root.iterdir() if p.is_file() and not p.name.startswith(".")]
@@ -107,6 +120,11 @@ def _folder(said: str, root: Path) -> Guess:
     one = sources[0]
     inner = _peeked(said, read.name, one) if read.name in ("saved",) else sniff(one)
     return Guess(said, inner.format, inner.kind, inner.columns, inner.data, inner.why)
+
+
+def _pictures(said: str, name: str) -> Guess:
+    kind, role, why = _PICTURES[name]
+    return Guess(said, name, kind, {"image": "image", role: role}, {}, why)
 
 
 def _ambiguous(said: str, root: Path) -> Guess:

@@ -18,6 +18,11 @@ class Ratio(BaseModel):
     validation: float = Field(0.1, ge=0, lt=1, description="share cut off for validation when there is no such split")
     test: float = Field(0.0, ge=0, lt=1, description="share cut off for test when there is no such split")
 
+    by: str | None = Field(
+        None,
+        description="role whose equal values stay together: groups are cut off, such as all questions of one context",
+    )
+
     @model_validator(mode="after")
     def _leaves_some(self) -> Ratio:
         if self.validation + self.test >= 1:
@@ -47,6 +52,13 @@ class Data(BaseModel):
     config: str | None = Field(None, description="hf://: the data set's configuration")
     revision: str | None = Field(None, description="hf://: branch, tag or commit")
     encoding: str = Field("utf-8", description="of text files")
+    pattern: str | None = Field(
+        None, description='recordings: what file names say, such as "{digit}_{speaker}_{take}"; each part is a column'
+    )
+    values: dict[str, dict[str, str] | list[str]] = Field(
+        default_factory=dict,
+        description="column -> what its values stand for, such as {digit: [zero, one, two]}; others stay",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from unisono.data.examples import Examples
 from unisono.data.rows import Rows
 
 _QUANTILES = {"min": 0.0, "5%": 0.05, "50%": 0.5, "95%": 0.95, "max": 1.0}
-_LABELS = ("label", "labels", "tags")
+_LABELS = ("label", "labels", "tags", "flags")
 
 
 def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
         examples: the same, encoded; without it lengths are in characters or words.
 
     Returns:
-        ``rows``: how many. ``missing``: role -> rows without a value, for labels and where there are any; for texts one
-        entry a language (``target.de``). ``balance``: role -> label -> count, the commonest first; of tags, words are
+        ``rows``: how many. ``missing``: role -> rows without a value, for labels and where there are any; for texts and
+        flags one entry a column (``target.de``). ``balance``: role -> label -> count, the commonest first; of tags, words are
         counted. ``numbers``: role -> min, mean, max. ``lengths``: min, 5%, 50%, 95%, max and mean, with their ``unit``:
         "tokens", "words" or "characters".
     """
@@ -39,6 +39,12 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
             if kind == "texts":
                 for i, field in enumerate(column.type):
                     missing[f"{name}.{field.name}"] += column.field(i).null_count
+                continue
+            if kind == "flags":
+                for i, field in enumerate(column.type):
+                    own = column.flatten()[i]
+                    missing[f"{name}.{field.name}"] += own.null_count
+                    balance[name][field.name] += pc.sum(own).as_py() or 0
                 continue
             missing[name] += column.null_count
             if kind in _LABELS:

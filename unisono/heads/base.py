@@ -15,7 +15,7 @@ from unisono.packed import Packed
 MISSING = -100  # the target of a unit without a label, in every integer target
 
 Row = Mapping[str, Any]  # role -> value, as the data room yields it
-Example = dict[str, np.ndarray]  # one encoded row: 1-D arrays, int32 or float32
+Example = dict[str, np.ndarray]  # one encoded row: 1-D arrays, uint8, int32 or float32
 Targets = dict[str, Tensor]  # a batch of targets, collated; moved to the device by the caller
 Prediction = dict[str, Any]  # JSON-ready
 
@@ -96,6 +96,15 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def loss(self, states: Packed, targets: Targets) -> Loss:
         """states (N, D) -> the sum of losses over labelled units."""
+
+    def merge(self, row: Row, parts: Sequence[Prediction]) -> Prediction:
+        """A row's prediction from those of its examples, in their order. Of most heads a row is one example.
+
+        Args:
+            row: its inputs.
+        """
+        (only,) = parts
+        return only
 
     def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
         """How far this head is from a teacher of the same kind, summed over the units that ``loss`` would sum over.

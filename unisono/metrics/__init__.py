@@ -1,8 +1,12 @@
 """Metrics: one file per family of scores. A score is a number under a name; ``f1/PER`` is the ``f1`` of PER alone."""
 
+from unisono.metrics.boxes import score_boxes
 from unisono.metrics.entities import score_tags
 from unisono.metrics.labels import score_label_sets, score_labels
+from unisono.metrics.masks import score_masks
 from unisono.metrics.numbers import score_numbers
+from unisono.metrics.spans import score_spans
+from unisono.metrics.speech import score_speakers, score_transcripts
 from unisono.metrics.text import score_text
 
 # Name -> whether higher is better. All are fractions or correlations, but for bleu and chrf (0 to 100), and rmse and
@@ -13,6 +17,7 @@ METRICS: dict[str, bool] = {
     "micro_f1": True,
     "subset_accuracy": True,
     "matthews": True,
+    "roc_auc": True,
     "pearson": True,
     "spearman": True,
     "rmse": False,
@@ -20,8 +25,19 @@ METRICS: dict[str, bool] = {
     "f1": True,
     "precision": True,
     "recall": True,
+    "exact_match": True,
+    "map": True,
+    "map50": True,
+    "ap50": True,
+    "miou": True,
+    "pixel_accuracy": True,
+    "iou": True,
     "bleu": True,
     "chrf": True,
+    "word_accuracy": True,
+    "wer": False,
+    "cer": False,
+    "eer": False,
 }
 
 
@@ -37,9 +53,14 @@ def higher_is_better(name: str) -> bool:
 __all__ = [
     "METRICS",
     "higher_is_better",
+    "score_boxes",
     "score_label_sets",
     "score_labels",
+    "score_masks",
     "score_numbers",
+    "score_spans",
+    "score_speakers",
     "score_tags",
     "score_text",
+    "score_transcripts",
 ]

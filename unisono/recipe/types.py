@@ -57,15 +57,19 @@ class Trunk(_Section):
         return self
 
 
-Column = str | int | dict[str, str | int]
+Column = str | int | list[str] | dict[str, str | int]
 
 
 class Task(_Section):
     """One thing to learn."""
 
-    kind: str = Field(description="classify, regress, tag, translate, or a plug-in's kind")
+    kind: str = Field(description="classify, regress, tag, translate, span, or a plug-in's kind")
     data: Data = Field(description="path, hf://name, builtin:name, or a mapping with path and format")
-    columns: dict[str, Column] = Field({}, description="role -> column name or index; default: the role's own name")
+    columns: dict[str, Column] = Field(
+        {},
+        description="role -> column name or index; default: the role's own name; with head.multi the label may have a "
+        "column for each name, 1 or 0: a list, or name -> column",
+    )
     source: str | int | None = Field(None, description="translate: column or language of the source side")
     target: str | int | list[str] | dict[str, str | int] | None = Field(
         None, description="translate: column or language of the target side; several languages share one decoder"
@@ -245,6 +249,9 @@ class Recipe(_Section):
     run: str | None = Field(None, description="folder of the run; default: runs/NAME")
     seed: int = Field(1, ge=0, lt=2**32)
     trunk: Trunk = Field(description="minilm, a folder, a hub name, or the sizes of a new one")
+    stems: dict[str, dict[str, Any]] = Field(
+        {}, description="options of the stems that tasks need; see each stem's own"
+    )
     tasks: dict[str, Task] = Field(min_length=1)
     balance: Balance = Field(default_factory=Balance, description="how losses or gradients become one update")
     mix: Mix = Field(default_factory=Mix)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import Any
 
+from unisono.stems.audio import AudioStem
+from unisono.stems.base import Stem, Tokens
+from unisono.stems.image import ImageStem
+from unisono.stems.sequence import SequenceStem
 from unisono.stems.text import TextStem, TextTokens
 
-__all__ = ["STEMS", "TextStem", "TextTokens", "find_stem"]
+__all__ = ["STEMS", "AudioStem", "ImageStem", "SequenceStem", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
 
-STEMS: dict[str, type[Any]] = {"text": TextStem}
+STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem, "audio": AudioStem}
 
 
-def find_stem(name: str) -> type[Any]:
+def find_stem(name: str) -> type[Stem]:
     """The stem of that name: one of ours, or one that another package offers under the entry points ``unisono.stems``.
 
     Raises:
@@ -23,7 +26,7 @@ def find_stem(name: str) -> type[Any]:
         return STEMS[name]
     offered = {point.name: point for point in entry_points(group="unisono.stems")}
     if name in offered:
-        found: type[Any] = offered[name].load()
+        found: type[Stem] = offered[name].load()
         return found
     near = get_close_matches(name, [*STEMS, *offered], n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"there are {sorted({*STEMS, *offered})}"

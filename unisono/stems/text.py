@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from unisono.packed import Packed
+from unisono.packed import Layout
+from unisono.stems.base import Stem
+from unisono.stems.windows import windows
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
@@ -29,7 +32,7 @@ class TextTokens(NamedTuple):
     spans: list[tuple[int, int]]  # their characters in the text, end exclusive
 
 
-class TextStem(nn.Module):
+class TextStem(Stem):
     """Turns text into word vectors for the trunk.
 
     Args:
@@ -38,7 +41,7 @@ class TextStem(nn.Module):
         max_length: tokens of a sequence at most, special ones counted; longer input is cut, its special tokens kept.
     """
 
-    fields = ("ids", "types", "words")  # what ``tokens`` may give
+    fields = ("ids", "types", "words", "context", "begins", "ends")
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
         super().__init__()
@@ -49,6 +52,7 @@ class TextStem(nn.Module):
                 f"{len(tokenizer)} tokens in the tokenizer, only {embedding.num_embeddings} in the word table"
             )
         self.tokenizer, self.embedding, self.max_length = tokenizer, embedding, max_length
+        self.most = max_length
         backend = tokenizer.backend_tokenizer.to_str()
         self._text = Tokenizer.from_str(backend)
         self._words = Tokenizer.from_str(_spaced(backend))
@@ -85,6 +89,18 @@ class TextStem(nn.Module):
             out.append(example)
         return out
 
+    def windows(
+        self, rows: Sequence[Mapping[str, Any]], *, stride: int, max_length: int | None = None
+    ) -> list[list[dict[str, np.ndarray]] | str]:
+        """Tokens of questions and contexts: one window a row, or several that overlap where a context is too long.
+
+        Args:
+            rows: role -> value: ``question`` and ``context``.
+            stride, max_length: see ``unisono.stems.windows``.
+        """
+        pairs = [(row["question"], row["context"]) for row in rows]
+        return windows(self._text, pairs, most=max_length or self.max_length, stride=stride)
+
     def tokens_of_text(self, text: str, *, max_length: int | None = None) -> TextTokens:
         """Tokens of a raw text, exactly as ``tokens`` gives them, and the words and punctuation marks found in it."""
         self._text.enable_truncation(max_length or self.max_length, strategy="longest_first")
@@ -102,9 +118,27 @@ class TextStem(nn.Module):
                 words[number] = real[token][0]
         return TextTokens(np.array(encoded.ids, dtype=np.int32), words, [text[a:b] for a, b in spans], spans)
 
-    def embed(self, ids: Packed, types: Tensor | None = None) -> Packed:
-        """(N,) ids -> (N, D_in) word vectors. Positions and token types are the trunk's business."""
-        return ids.like(self.embedding(ids.values))
+    def length(self, tokens: Mapping[str, np.ndarray]) -> int:
+        return len(tokens["ids"])
+
+    def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+        """``ids`` (N,) int64, and ``types`` (N,) int64 where a row is a pair."""
+        out = {"ids": torch.from_numpy(np.concatenate([t["ids"] for t in tokens]).astype(np.int64))}
+        if any("types" in t for t in tokens):
+            types = [t["types"] if "types" in t else np.zeros(len(t["ids"]), np.int32) for t in tokens]
+            out["types"] = torch.from_numpy(np.concatenate(types).astype(np.int64))
+        return out
+
+    def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
+        """(N, D_in) word vectors. Positions and token types are the trunk's business."""
+        out: Tensor = self.embedding(fields["ids"])
+        return out
+
+    def config(self) -> dict[str, Any]:
+        return {"max_length": self.max_length}
+
+    def key(self) -> str:
+        return f"{self.max_length} {self.tokenizer.backend_tokenizer.to_str()}"
 
     def save(self, folder: str | Path) -> None:
         """Writes the tokenizer in the layout of Hugging Face; the word table is saved with the model's weights."""

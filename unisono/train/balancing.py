@@ -306,7 +306,7 @@ class Balancing:
 
     def _shared(self) -> tuple[int, ...]:
         """The shared parameters that learn, by ``id``."""
-        shared = (*self.model.stems.parameters(), *self.model.trunk.parameters())
+        shared = (p for room in ("stems", "marks", "trunk") for p in getattr(self.model, room).parameters())
         return tuple(id(p) for p in shared if p.requires_grad)
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from unisono.data import Examples
 from unisono.prepare import Tables, labelled
 from unisono.recipe import Recipe, RecipeError
+from unisono.tasks import STEM_OF
 
 NONE = -1  # the example of a task that does not have a row
 PLUS = "+"  # stands in no task's name
@@ -194,6 +195,8 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
     """What two tasks must have in common to share rows: the source, the inputs, how they are read and drawn."""
     wanted, task = recipe.tasks[name], tables.tasks[name]
     source = wanted.data.model_copy(update={"limit": None}).model_dump_json()
-    inputs = tuple(str(task.columns.get(role, role)) for role in task.kind.inputs if role in task.roles)
+    inputs = tuple(
+        (STEM_OF[r.kind], str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles
+    )
     weight = recipe.mix.weights.get(name)
     return source, inputs, task.kind.words, task.max_length, wanted.repeat, weight

@@ -158,7 +158,8 @@ def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[
 
 
 def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str, dict[str, Any]]:
-    limit = min(tables.tasks[name].max_length or model.text.max_length, model.text.max_length)
+    able = sum(stem.most for stem in model.stems_of(name).values())
+    limit = min(tables.tasks[name].max_length or able, able)
     out = {}
     for split, rows in tables.rows[name].items():
         facts = data.summary(rows, examples[split])

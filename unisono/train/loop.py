@@ -298,8 +298,8 @@ class Loop:
                 found = self.balancing.take(passes, units, around, step=self.step, measure=measure, ahead=ahead)
                 return units, passes, found
             except (RuntimeError, MemoryError) as error:
-                largest = max((p.batches[0].ids.layout.total for p in passes), default=0)
-                alone = all(p.batches[0].ids.layout.count == 1 for p in passes)
+                largest = max((p.batches[0].inputs.layout.total for p in passes), default=0)
+                alone = all(p.batches[0].inputs.layout.count == 1 for p in passes)
                 if not out_of_memory(error) or alone:
                     raise
                 self.micro_tokens = max(largest // 2, 1)

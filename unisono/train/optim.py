@@ -29,7 +29,7 @@ def parameter_groups(
     What a stage freezes is sorted in too: AdamW leaves alone what has no gradient, and a later stage may thaw it.
 
     Args:
-        named_parameters: ``stems.*``, ``trunk.*`` and ``heads.<task>.*``.
+        named_parameters: ``stems.*``, ``marks.*``, ``trunk.*`` and ``heads.<task>.*``.
         head_lrs: task -> learning rate, where it is not ``head_lr``.
         layer_decay: the layer at depth d of the trunk learns at ``trunk_lr * layer_decay ** (depth_count - d)``; stems
             have depth 0. Howard & Ruder 2018 (https://arxiv.org/abs/1801.06146), section 3.2.
@@ -43,9 +43,9 @@ def parameter_groups(
         if room == "heads":
             task = rest.split(".", 1)[0]
             label, lr = f"heads.{task}", (head_lrs or {}).get(task, head_lr)
-        elif room in ("stems", "trunk"):
+        elif room in ("stems", "marks", "trunk"):
             level = depth(name) if room == "trunk" else 0
-            label, lr = room, trunk_lr * layer_decay ** (depth_count - level)
+            label, lr = "stems" if room == "marks" else room, trunk_lr * layer_decay ** (depth_count - level)
             if layer_decay != 1.0 and room == "trunk":
                 label = f"trunk.{level}"
         else:

@@ -12,7 +12,7 @@ from unisono.model import MultiTaskModel
 def shared_layers(model: MultiTaskModel) -> tuple[dict[str, list[nn.Parameter]], list[nn.Parameter]]:
     """Layer -> its shared parameters that learn, from the input up; and the word tables among them."""
     layers: dict[str, list[nn.Parameter]] = {"embeddings": []}
-    layers["embeddings"] += [p for p in model.stems.parameters() if p.requires_grad]
+    layers["embeddings"] += [p for room in (model.stems, model.marks) for p in room.parameters() if p.requires_grad]
     for name, p in model.trunk.named_parameters():
         if p.requires_grad:
             depth = model.trunk.depth(name)

@@ -8,26 +8,48 @@ from importlib.metadata import entry_points
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers.arrow import Arrow, Parquet
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
+from unisono.data.readers.coco import Coco
 from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
+from unisono.data.readers.fasta import Fasta
 from unisono.data.readers.folders import Folders
 from unisono.data.readers.hub import Hub, Saved
+from unisono.data.readers.idx import Idx
+from unisono.data.readers.images import Images
 from unisono.data.readers.jsonl import JsonLines
+from unisono.data.readers.kaldi import Kaldi
+from unisono.data.readers.ljspeech import LJSpeech
 from unisono.data.readers.made import Made
+from unisono.data.readers.masks import Masks
 from unisono.data.readers.parallel import Parallel
 from unisono.data.readers.plain import Lines
+from unisono.data.readers.recordings import Recordings
+from unisono.data.readers.sphinx import Sphinx
+from unisono.data.readers.squad import Squad
 from unisono.data.readers.table import Table
+from unisono.data.readers.voc import Voc
 
 _OURS = (
     Table(),
     JsonLines(),
+    Squad(),
     Parquet(),
     Arrow(),
     Conll(),
     Conllu(),
+    Fasta(),
     Lines(),
     Parallel(),
     Folders(),
+    Images(),
+    Idx(),
+    Masks(),
+    Voc(),
+    Coco(),
+    Recordings(),
+    Kaldi(),
+    LJSpeech(),
+    Sphinx(),
     Hub(),
     Saved(),
     Made(),
@@ -41,6 +63,7 @@ _ALIASES = {
     "conll2003": "conll",
     "folder": "folders",
     "feather": "arrow",
+    "an4": "sphinx",
 }
 
 

@@ -48,6 +48,7 @@ class Settings:
     delimiter: str | None = None
     encoding: str = "utf-8"
     config: str | None = None
+    pattern: str | None = None
     revision: str | None = None
     seed: int = 0
 

@@ -1,0 +1,165 @@
+"""ctc: against every path there is; transcribe: characters to numbers, and what cannot be aligned."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from unisono.heads import MISSING, UnfitRow
+from unisono.heads.ctc import best_path, prefix_search, read_path, steps_needed
+from unisono.heads.transcribe import Transcribe, TranscribeOptions
+from unisono.packed import Layout, Packed
+
+
+def plainly(path: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(s for s, _ in groupby(path) if s)
+
+
+def probabilities(steps: int, symbols: int, seed: int, sharp: float = 1.0) -> np.ndarray:
+    x = np.random.default_rng(seed).normal(size=(steps, symbols)) * sharp
+    return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+
+def every(log_probs: np.ndarray) -> dict[tuple[int, ...], float]:
+    """Sequence -> log probability, over all paths."""
+    out: dict[tuple[int, ...], float] = defaultdict(lambda: -np.inf)
+    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        out[plainly(path)] = np.logaddexp(
+            out[plainly(path)], sum(row[s] for row, s in zip(log_probs, path, strict=True))
+        )
+    return out
+
+
+SIZES = st.tuples(st.integers(1, 5), st.integers(2, 4), st.integers(0, 10_000), st.sampled_from([0.3, 1.0, 4.0]))
+
+
+@settings(max_examples=60)
+@given(SIZES)
+def test_prefix_search_finds_the_likeliest_of_all_sequences(size: Any) -> None:
+    log_probs = probabilities(*size)
+    found = every(log_probs)
+    best = tuple(prefix_search(log_probs, 10_000))
+    assert found[best] == pytest.approx(max(found.values()), abs=1e-9)
+
+
+@settings(max_examples=30)
+@given(SIZES)
+def test_the_best_path_is_the_best_of_all_paths(size: Any) -> None:
+    log_probs = probabilities(*size)
+    paths = product(range(log_probs.shape[1]), repeat=len(log_probs))
+    best = max(paths, key=lambda p: sum(row[s] for row, s in zip(log_probs, p, strict=True)))
+    assert tuple(best_path(log_probs)) == plainly(best)
+
+
+def test_prefix_search_beats_the_best_path_where_paths_add_up() -> None:
+    log_probs = np.log([[0.6, 0.4], [0.6, 0.4]])  # blank, blank is the best path; "a" has 0.64
+    assert best_path(log_probs) == []
+    assert prefix_search(log_probs, 4) == [1]
+
+
+@settings(max_examples=30)
+@given(SIZES, st.integers(1, 6))
+def test_narrow_beams_find_sequences_no_better_than_the_best(size: Any, beams: int) -> None:
+    log_probs = probabilities(*size)
+    found = every(log_probs)
+    assert found[tuple(prefix_search(log_probs, beams))] <= max(found.values()) + 1e-9
+
+
+def test_impossible_symbols_are_never_written() -> None:
+    log_probs = np.full((4, 3), -np.inf)
+    log_probs[[0, 1, 2, 3], [1, 0, 1, 2]] = 0
+    assert prefix_search(log_probs, 8) == best_path(log_probs) == [1, 1, 2]
+    log_probs = np.full((3, 2), -np.inf)
+    log_probs[:, 0] = 0
+    assert prefix_search(log_probs, 8) == []
+    log_probs[:] = np.nan
+    assert prefix_search(log_probs, 8) == []
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_paths_read_plainly(path: list[int]) -> None:
+    assert tuple(read_path(np.array(path, np.int64))) == plainly(tuple(path))
+
+
+@given(st.lists(st.integers(1, 3), max_size=4))
+def test_steps_needed_is_the_shortest_path(symbols: list[int]) -> None:
+    shortest = next(
+        n for n in range(9) if any(plainly(p) == tuple(symbols) for p in product(range(4), repeat=n))
+    ) if len(symbols) < 4 else steps_needed(np.array(symbols))  # fmt: skip
+    assert steps_needed(np.array(symbols, np.int64)) == shortest
+
+
+def build(texts: list[Any], **options: Any) -> Transcribe:
+    torch.manual_seed(0)
+    chosen = TranscribeOptions(**options)
+    return Transcribe(8, chosen, Transcribe.fit([{"text": t} for t in texts], chosen)).eval()
+
+
+def steps(count: int) -> dict[str, np.ndarray]:
+    return {"steps": np.array([count], np.int32)}
+
+
+def test_the_loss_is_that_of_all_paths() -> None:
+    head = build(["ab", "b"])
+    layout = Layout([4, 3, 5])
+    states = Packed(torch.randn(12, 8, generator=torch.Generator().manual_seed(0)), layout)
+    texts = ["ab", "bb", "a"]
+    targets = head.collate([head.encode({"text": t}, steps(n)) for t, n in zip(texts, layout.lengths, strict=True)])
+    logits = head.logits(states).log_softmax(-1).double().detach().numpy()
+    total = 0.0
+    for text, own in zip(texts, np.split(logits, layout.offsets[1:-1]), strict=True):
+        total -= every(own)[tuple("ab".index(c) + 1 for c in text)]
+    loss = head.loss(states, targets)
+    assert loss.total.item() == pytest.approx(total, rel=1e-5)
+    assert loss.units == 5
+
+
+def test_of_a_row_with_other_inputs_only_the_sounds_states_are_read() -> None:
+    head = build(["ab"])
+    own = torch.randn(4, 8)
+    after = [torch.cat([own, torch.randn(3, 8)]) for _ in range(2)]
+    targets = head.collate([{**steps(4), **head.encode({"text": "ab"}, steps(4))}])
+    alone = Packed.join([own])
+    for row in after:
+        packed = Packed.join([row])
+        assert_close(head.loss(packed, targets), head.loss(alone, targets))
+        assert head.predict(packed, targets) == head.predict(alone, targets)
+
+
+def test_characters_of_the_training_rows_are_what_can_be_written() -> None:
+    head = build(["ba  b", None, "é"])
+    assert head.fitted == {"characters": [" ", "a", "b", "é"]}
+    assert head.encode({"text": " b  a\n"}, steps(9))["characters"].tolist() == [3, 1, 2]
+    assert head.encode({"text": "e\u0301"}, steps(9))["characters"].tolist() == [4]
+    assert head.encode({"text": "azb"}, steps(9))["characters"].tolist() == [2, 3]
+    assert head.encode({"text": None}, steps(9))["characters"].tolist() == [MISSING]
+    with pytest.raises(UnfitRow, match="no character"):
+        head.encode({"text": "zz"}, steps(9))
+    with pytest.raises(ValueError, match="no training row"):
+        build([None, "  "])
+
+
+def test_more_characters_than_steps_do_not_fit() -> None:
+    head = build(["ab"])
+    assert len(head.encode({"text": "abab"}, steps(4))["characters"]) == 4
+    with pytest.raises(UnfitRow, match="more characters"):
+        head.encode({"text": "abb"}, steps(3))
+
+
+def test_decoding_can_be_asked_for() -> None:
+    head = build(["ab"], beams=8)
+    states = Packed(torch.randn(40, 8) * 3, Layout([25, 15]))
+    targets = head.collate([head.encode({}, steps(n)) for n in (25, 15)])
+    greedy = head.predict(states, targets, beams=1)
+    scores = head.logits(states).detach().numpy()
+    for prediction, own in zip(greedy, np.split(scores, [25]), strict=True):
+        assert prediction["text"] == "".join("ab"[s - 1] for s in best_path(own))
+    assert head.predict(states, targets) == head.predict(states, targets, beams=8)

@@ -1,0 +1,72 @@
+"""segment: what becomes of masks, good and bad."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from unisono.heads import UnfitRow
+from unisono.heads.segment import Segment, SegmentOptions
+from unisono.packed import Layout, Packed
+
+pytest.importorskip("PIL")
+
+GRID = {"grid": np.array([2, 3, 8, 12], np.int32)}
+
+
+def pgm(mask: np.ndarray) -> dict[str, bytes]:
+    return {"bytes": b"P5\n%d %d\n255\n" % mask.shape[::-1] + mask.astype(np.uint8).tobytes()}
+
+
+def head(numbers=(0, 5, 7), **options) -> Segment:
+    return Segment(8, SegmentOptions(**{"doublings": 1, **options}), {"numbers": list(numbers)}).eval()
+
+
+def test_the_numbers_are_those_of_the_training_masks():
+    rows = [{"mask": pgm(np.array([[0, 5], [7, 5]]))}, {"mask": None}, {"mask": {"bytes": b"junk"}}]
+    assert Segment.fit(rows, SegmentOptions()) == {"numbers": [0, 5, 7]}
+    assert Segment.fit(rows, SegmentOptions(void=(5,))) == {"numbers": [0, 7]}
+    assert Segment.fit(rows, SegmentOptions(names={1: "a", 2: "b"})) == {"numbers": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [([], "no training row has a mask"), ([{"mask": pgm(np.zeros((2, 2)))}], "nothing to tell apart")],
+)
+def test_masks_that_teach_nothing(rows, reason):
+    with pytest.raises(ValueError, match=reason):
+        Segment.fit(rows, SegmentOptions())
+
+
+def test_targets_are_places_among_the_numbers_and_strange_numbers_are_no_label():
+    mask = np.repeat(np.repeat(np.array([[0, 5, 7, 9, 0, 0]] * 4), 2, 0), 2, 1)
+    found = head().encode({"mask": pgm(mask)}, GRID)
+    np.testing.assert_array_equal(found["mask"].reshape(4, 6)[0], [0, 1, 2, 255, 0, 0])
+    assert head().units(head().collate([{**GRID, **found}])) == 20
+    assert (head().encode({}, GRID)["mask"] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [({"bytes": b"junk"}, "the mask: not an image"), (pgm(np.zeros((12, 8))), "proportions"), (7, "a file's name")],
+)
+def test_a_mask_that_cannot_be_used_has_a_reason(mask, reason):
+    with pytest.raises(UnfitRow, match=reason):
+        head().encode({"mask": mask}, GRID)
+
+
+def test_predictions_have_the_size_of_the_image():
+    states = Packed(torch.randn(7, 8), Layout([7]))
+    example = {**GRID, **head().encode({}, GRID)}
+    (found,) = head().predict(states, head().collate([example]))
+    assert found["size"] == [8, 12]
+    assert sum(n for _, n in found["runs"]) == 96
+    assert sum(found["shares"].values()) == pytest.approx(1)
+
+
+def test_an_enormous_image_gets_a_smaller_mask():
+    grid = np.array([2, 3, 40_000, 60_000], np.int32)
+    states = Packed(torch.randn(7, 8), Layout([7]))
+    (found,) = head().predict(states, head().collate([{"grid": grid, **head().encode({}, {"grid": grid})}]))
+    assert found["size"][0] * found["size"][1] <= 1 << 22

@@ -1,0 +1,100 @@
+"""Images from files to predictions: one recipe that classifies, draws boxes and paints masks, with one trunk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import unisono
+from unisono.recipe import RecipeError
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def painted(path: Path, bright: bool, seed: int, size: tuple[int, int] = (16, 24)) -> np.ndarray:
+    """A bright or dark square on grey noise; returns where it is."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(100, 140, (*size, 3), dtype=np.uint8)
+    mask = np.zeros(size, np.uint8)
+    y, x = rng.integers(0, size[0] - 8), rng.integers(0, size[1] - 8)
+    image[y : y + 8, x : x + 8] = 255 if bright else 0
+    mask[y : y + 8, x : x + 8] = 1 + bright
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return mask
+
+
+def boxed(root: Path, name: str, bright: bool, seed: int) -> None:
+    mask = painted(root / "JPEGImages" / f"{name}.png", bright, seed)
+    y, x = (int(where.min()) for where in np.nonzero(mask))
+    sides = f"<xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x + 8}</xmax><ymax>{y + 8}</ymax>"
+    label = "bright" if bright else "dark"
+    (root / "Annotations").mkdir(exist_ok=True)
+    (root / "Annotations" / f"{name}.xml").write_text(
+        f"<annotation><filename>{name}.png</filename>"
+        f"<object><name>{label}</name><bndbox>{sides}</bndbox></object></annotation>"
+    )
+
+
+def recipe(folder: Path) -> dict:
+    for i in range(24):
+        bright = bool(i % 2)
+        split = "train" if i < 16 else "test"
+        painted(folder / "classes" / split / ("bright" if bright else "dark") / f"{i}.png", bright, i)
+        mask = painted(folder / "masks" / split / f"{i}.png", bright, i, (16, 16 + 8 * (i % 3)))
+        (folder / "masks" / f"{split}annot").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(folder / "masks" / f"{split}annot" / f"{i}.png")
+        boxed(folder / "boxes", f"{i:02}", bright, i)
+    ratio = {"validation": 0.0, "test": 0.25}
+    return {
+        "run": str(folder / "run"),
+        "cache": str(folder / "cache"),
+        "trunk": {"layers": 1, "width": 32, "heads": 2, "dropout": 0.0},
+        "stems": {"image": {"patch": 4, "longest": 32, "convolutions": 1, "channels": 8, "flip": True, "crop": 0.1}},
+        "tasks": {
+            "kind": {"kind": "classify", "data": str(folder / "classes"), "columns": {"image": "image"}},
+            "where": {"kind": "detect", "data": {"path": str(folder / "boxes"), "ratio": ratio}},
+            "paint": {"kind": "segment", "data": str(folder / "masks"), "head": {"doublings": 2}},
+        },
+        "mix": "uniform",
+        "train": {"steps": 60, "rows_per_step": 24, "trunk_lr": 3e-3, "head_lr": 3e-3, "device": "cpu", "threads": 1},
+    }
+
+
+@pytest.mark.slow
+def test_one_trunk_names_boxes_and_paints(tmp_path):
+    pytest.importorskip("faster_coco_eval")
+    trained = unisono.train(recipe(tmp_path))
+    assert trained.reason == "done"
+    results = unisono.evaluate(trained.run)
+    assert results["kind"].scores["accuracy"] >= 0.9
+    assert results["paint"].scores["pixel_accuracy"] >= 0.85
+    assert results["where"].scores["map50"] >= 0.3
+    model = unisono.load(trained.run)
+    picture = tmp_path / "classes" / "test" / "bright" / "17.png"
+    by_name, by_bytes = model.predict("kind", [str(picture), {"image": picture.read_bytes()}])
+    assert by_name["label"] == by_bytes["label"] == "bright"
+    assert model.predict("paint", [str(picture)])[0]["size"] == [16, 24]
+    assert model.predict("where", [str(picture)])[0]["boxes"][0]["label"] in ("bright", "dark")
+
+
+def test_a_row_longer_than_the_trunk_is_an_error_with_the_fix(tmp_path):
+    settings = recipe(tmp_path)
+    settings["tasks"] = {"paint": settings["tasks"]["paint"]}
+    settings["stems"]["image"] = {"patch": 1, "longest": 32}
+    with pytest.raises(RecipeError, match=r"task \"paint\": a row makes 513 vectors.*512 positions: set tasks.paint"):
+        unisono.train(settings)
+    settings["tasks"]["paint"]["max_length"] = 200
+    settings["train"]["steps"] = 1
+    assert unisono.train({**settings, "run": str(tmp_path / "shorter")}).reason == "done"
+
+
+def test_a_broken_image_goes_to_quarantine(tmp_path):
+    settings = {**recipe(tmp_path), "max_bad_rows": 0.5}
+    settings["tasks"] = {"kind": settings["tasks"]["kind"]}
+    settings["train"]["steps"] = 1
+    (tmp_path / "classes" / "train" / "dark" / "0.png").write_bytes(b"junk")
+    assert unisono.train(settings).reason == "done"
+    assert "not an image of a known format" in (tmp_path / "run" / "quarantine.jsonl").read_text()

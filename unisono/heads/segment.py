@@ -1,0 +1,181 @@
+"""segment: a class for each pixel of an image, from the states of its patches.
+
+The map of patches is doubled a few times by learned upsampling (Long et al. 2015, https://arxiv.org/abs/1411.4038, on
+patch states as in Strudel et al. 2021, https://arxiv.org/abs/2105.05633); the loss is taken at that resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from unisono.dropout import Dropout
+from unisono.heads import base
+from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.distill import soft_classes
+from unisono.packed import Packed
+from unisono.pictures import BadPicture, nearest, numbers
+
+_VOID = 255  # in stored masks: a pixel without a label
+_MOST = 1 << 22  # pixels of a predicted mask; a larger image gets a mask of a smaller size
+
+
+class SegmentOptions(base.Options):
+    """What a recipe may say about a segmentation head."""
+
+    doublings: int = Field(
+        2, ge=0, le=6, description="how often the sides of the map of patches double; log2(patch) is a class a pixel"
+    )
+    hidden: int = Field(64, ge=1, description="channels at the patches; halved at each doubling, 16 at least")
+    void: tuple[int, ...] = Field((), description="numbers in masks that stand for no label")
+    names: dict[int, str] | None = Field(
+        None, description="number in masks -> name of the class; default: all numbers in the training masks"
+    )
+
+
+class Segment(Head):
+    """Softmax over classes at each pixel.
+
+    The label is a mask of the image's proportions: a file whose pixels are class numbers. ``None`` is a missing label,
+    and so are pixels of a number that is void or that no training mask has.
+
+    ``fitted``: ``numbers`` (V, ascending): the class numbers in the order of the logits.
+    """
+
+    Options: ClassVar[type[base.Options]] = SegmentOptions
+    labels_in: ClassVar[tuple[str, ...]] = ("mask",)
+
+    options: SegmentOptions
+
+    def __init__(self, width: int, options: SegmentOptions, fitted: dict[str, Any]) -> None:
+        super().__init__()
+        self.options, self.fitted = options, fitted
+        self.numbers = np.array(fitted["numbers"], np.int32)  # (V,)
+        channels = [max(16, options.hidden >> i) for i in range(options.doublings + 1)]
+        steps: list[nn.Module] = [Dropout(options.dropout), nn.Conv2d(width, channels[0], 3, padding=1), nn.GELU()]
+        for before, after in pairwise(channels):
+            steps += [nn.ConvTranspose2d(before, after, 2, stride=2), nn.GELU()]
+        self.decoder = nn.Sequential(*steps)
+        self.last = nn.Conv2d(channels[-1], len(self.numbers), 3, padding=1)
+
+    @classmethod
+    def fit(cls, rows: Iterable[Row], options: SegmentOptions) -> dict[str, Any]:
+        found: set[int] = set(options.names or ())
+        if not found:
+            for row in rows:
+                try:
+                    found.update(() if row.get("mask") is None else np.unique(numbers(row["mask"])).tolist())
+                except BadPicture:
+                    continue  # encode will say so, once, with the row's number
+        found -= set(options.void)
+        if not found:
+            raise ValueError("no training row has a mask; see where the masks come from, or name classes: head.names")
+        if len(found) == 1:
+            raise ValueError(f"every training mask holds {found.pop()} alone: there is nothing to tell apart")
+        if len(found) > _VOID:
+            raise ValueError(f"the masks hold {len(found)} numbers, {_VOID} classes at most can be told apart")
+        return {"numbers": sorted(found)}
+
+    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
+        """``mask``: (h * w,) uint8 places in ``numbers`` at the decoder's resolution; ``still``: the image must not be
+        moved, for its mask would not follow.
+        """
+        down, across, height, width = (int(n) for n in tokens["grid"])
+        size = (down << self.options.doublings, across << self.options.doublings)
+        mask = np.full(size, _VOID, np.uint8)
+        if row.get("mask") is not None:
+            try:
+                said = numbers(row["mask"])
+            except BadPicture as reason:
+                raise UnfitRow(f"the mask: {reason}") from None
+            if abs(said.shape[0] * width - said.shape[1] * height) > 0.02 * said.shape[1] * height:
+                raise UnfitRow("the mask does not have the image's proportions")
+            said = nearest(said, *size)
+            at = np.searchsorted(self.numbers, said).clip(max=len(self.numbers) - 1)
+            mask = np.where(self.numbers[at] == said, at, _VOID).astype(np.uint8)
+        return {"mask": mask.reshape(-1), "still": np.ones(1, np.int32)}
+
+    def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
+        """``mask``: the pixels of all rows end to end, int64; ``grid``: (B, 4), as the image stem gives it."""
+        mask = torch.from_numpy(np.concatenate([e["mask"] for e in examples]).astype(np.int64))
+        grid = torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))
+        return {"mask": mask.masked_fill_(mask == _VOID, MISSING), "grid": grid}
+
+    def units(self, targets: Targets) -> int:
+        """Pixels with a label."""
+        return int((targets["mask"] != MISSING).sum())
+
+    def loss(self, states: Packed, targets: Targets) -> Loss:
+        masks = self._masks(targets)
+        total = states.values.new_zeros((), dtype=torch.float32)
+        for rows, logits in self._maps(states, targets):
+            goal = torch.stack([masks[b] for b in rows]).view(len(rows), *logits.shape[2:])
+            total = total + F.cross_entropy(logits, goal, ignore_index=MISSING, reduction="none").sum()
+        return Loss(total, self.units(targets))
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        assert isinstance(teacher, Segment)
+        masks = self._masks(targets)
+        total = states.values.new_zeros((), dtype=torch.float32)
+        with torch.no_grad():
+            goals = list(teacher._maps(taught, targets))
+        for (rows, logits), (_, goal) in zip(self._maps(states, targets), goals, strict=True):
+            known = torch.stack([masks[b] for b in rows]).flatten() != MISSING
+            ours, theirs = (x.permute(0, 2, 3, 1).flatten(0, 2) for x in (logits, goal))  # (b * h * w, V)
+            total = total + (soft_classes(ours, theirs) * known).sum()
+        return Loss(total, self.units(targets))
+
+    @torch.no_grad()
+    def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
+        """``{"size": [h, w], "runs": [[number, pixels], ...], "shares": {name: share}, "names", "void"}``: the mask in
+        runs of equal numbers, row by row from the top, at the image's own size.
+        """
+        out: list[Prediction] = [{}] * states.layout.count
+        for rows, logits in self._maps(states, targets):
+            for b, one in zip(rows, logits, strict=True):
+                height, width = targets["grid"][b, 2:].tolist()
+                shrink = min(1.0, (_MOST / (height * width)) ** 0.5)
+                size = [max(1, int(height * shrink)), max(1, int(width * shrink))]
+                large = F.interpolate(one[None], size=size, mode="bilinear", align_corners=False)[0]
+                mask = self.numbers[large.argmax(0).cpu().numpy()]
+                out[b] = {
+                    "size": size,
+                    "runs": runs(mask),
+                    "shares": {self._name(n): float((mask == n).mean()) for n in self.numbers.tolist()},
+                    "names": {str(n): self._name(n) for n in self.numbers.tolist()},
+                    "void": list(self.options.void),
+                }
+        return out
+
+    def _maps(self, states: Packed, targets: Targets) -> Iterator[tuple[list[int], Tensor]]:
+        """Rows of like grids, and their logits (b, V, h, w) float32 at the decoder's resolution."""
+        alike: dict[tuple[int, int], list[int]] = {}
+        for b, (down, across) in enumerate(targets["grid"][:, :2].tolist()):
+            alike.setdefault((down, across), []).append(b)
+        parts = states.split()
+        for (down, across), rows in alike.items():
+            patches = torch.stack([parts[b][1:] for b in rows])  # (b, h * w, D), without the start vector
+            maps = patches.transpose(1, 2).unflatten(2, (down, across)).to(self.last.weight.dtype)
+            yield rows, self.last(self.decoder(maps)).float()
+
+    def _masks(self, targets: Targets) -> Sequence[Tensor]:
+        """B tensors: each row's pixels."""
+        scale = 4**self.options.doublings
+        return targets["mask"].split([down * across * scale for down, across in targets["grid"][:, :2].tolist()])
+
+    def _name(self, number: int) -> str:
+        return (self.options.names or {}).get(number, str(number))
+
+
+def runs(mask: np.ndarray) -> list[list[int]]:
+    """(H, W) -> [number, how many pixels] of each run of equal numbers, row by row."""
+    flat = mask.reshape(-1)
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [len(flat)]])
+    return [[int(flat[a]), int(b - a)] for a, b in pairwise(starts)]

@@ -1,0 +1,139 @@
+"""pictures: image files as arrays. Formats are an allow-list; bytes and pixels are bounded before any is decoded."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of several frames, the first
+MASKS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that keep numbers as they are
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
+MOST_BYTES = 64 << 20  # of a file
+MOST_PIXELS = 50_000_000  # 150 MB as RGB
+
+
+class BadPicture(ValueError):
+    """An image that cannot be used; the message is the reason, the same words for the same fault."""
+
+
+def pixels(value: Any, *, channels: int = 3, most: tuple[int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+    """(H, W, C) uint8 of an image, rows from the top, and its full size (height, width).
+
+    Args:
+        value: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
+        channels: 3 for RGB, 1 for grey. What is transparent lies on white; of 16 bits the upper 8 are kept.
+        most: the size (height, width) that will be asked for: a JPEG is decoded no larger than needed for it.
+
+    Raises:
+        BadPicture: a file that is absent, no image of an allowed format, damaged, or too large.
+    """
+    mode = "RGB" if channels == 3 else "L"
+    with _opened(value, FORMATS) as image:
+        full = (image.height, image.width)
+        if most is not None:
+            image.draft(mode, (most[1], most[0]))
+        if image.mode == "F":
+            raise BadPicture("an image of floating-point pixels, whose range nothing tells")
+        if image.mode.startswith("I"):
+            wide = np.asarray(image)
+            if wide.size and (wide.min() < 0 or wide.max() > 65535):
+                raise BadPicture("an image of 32-bit pixels; 8 or 16 bits are read")
+            grey = (wide >> 8).astype(np.uint8)
+            return np.repeat(grey[:, :, None], channels, axis=2), full
+        if image.has_transparency_data:
+            from PIL import Image
+
+            clear = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+        out = np.asarray(image.convert(mode))
+    return out.reshape(*out.shape[:2], channels), full
+
+
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, C) uint8 -> (height, width, C), bilinear over the area that a pixel covers."""
+    if image.shape[:2] == (height, width):
+        return image
+    from PIL import Image
+
+    plain = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    out = np.asarray(plain.resize((width, height), Image.Resampling.BILINEAR))
+    return out.reshape(height, width, image.shape[2])
+
+
+def numbers(value: Any) -> np.ndarray:
+    """(H, W) int32: the class number of each pixel of a mask: its grey value, or its place in the palette.
+
+    Raises:
+        BadPicture: as ``pixels``, or a colour image, or a format that blurs numbers.
+    """
+    with _opened(value, MASKS) as image:
+        if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
+            raise BadPicture(f"a mask has one number a pixel; this image has the colours {image.mode}")
+        return np.asarray(image).astype(np.int32)
+
+
+def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W) -> (height, width): for each pixel the number that stands at its middle."""
+    rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)
+    columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
+    return mask[rows[:, None], columns[None]]
+
+
+@contextmanager
+def _opened(value: Any, formats: tuple[str, ...]) -> Iterator[Any]:
+    """The image, its size known to be bounded, its pixels not yet decoded."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise BadPicture("images need Pillow: pip install 'unisono[image]'") from None
+    content = _content(value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own bound is looser than ours
+            image = Image.open(io.BytesIO(content), formats=formats)
+        if image.width * image.height > MOST_PIXELS:
+            raise BadPicture(f"an image of more than {MOST_PIXELS:,} pixels")
+        with image:
+            yield image
+    except BadPicture:
+        raise
+    except UnidentifiedImageError:
+        known = " ".join(formats)
+        raise BadPicture(f"not an image of a known format ({known}), or damaged at its beginning") from None
+    except Exception as error:  # the decoders raise whatever their format's parser stumbles over
+        raise BadPicture(f"a damaged image ({type(error).__name__})") from None
+
+
+def _content(value: Any) -> bytes:
+    """The bytes of a file, or those given."""
+    path = value
+    if isinstance(value, Mapping):
+        path = value.get("path")
+        value = value.get("bytes")
+    if isinstance(value, bytes):
+        if len(value) > MOST_BYTES:
+            raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
+        return value
+    if not isinstance(path, (str, os.PathLike)):
+        raise BadPicture(f"an image is a file's name or bytes, not a {type(path).__name__}")
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise BadPicture("not a file")
+            if found.st_size > MOST_BYTES:
+                raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
+            return file.read(MOST_BYTES)
+    except FileNotFoundError:
+        raise BadPicture("there is no such image file") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        if isinstance(error, BadPicture):
+            raise
+        raise BadPicture(f"the image file cannot be read ({getattr(error, 'strerror', None) or error})") from None

@@ -1,0 +1,209 @@
+"""Audio stem: sounds -> log-mel frames, kept; frames -> vectors by a small convolutional network.
+
+The network is that of Dong et al. 2018 (Speech-Transformer, https://doi.org/10.1109/ICASSP.2018.8462506, section 3.1):
+convolutions over time and bands that make the run shorter, then a linear map.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from unisono.dropout import Dropout
+from unisono.packed import Layout
+from unisono.stems import base
+from unisono.stems.base import Stem, Tokens
+from unisono.stems.masks import spec_augment
+from unisono.stems.mel import filterbank, log_mel
+from unisono.stems.sound import Pcm, Unreadable, read_sound
+
+_STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}  # over time, of the layers; over bands always 2
+_SAMPLE = 256  # training rows from which the mean and spread of a band are taken
+_SCALE = 0.05  # of the first vectors: near those of a word table, so that positions are not drowned
+
+
+class AudioOptions(base.Options):
+    """What a recipe may say under ``stems: audio:``."""
+
+    rate: int = Field(16_000, ge=4_000, le=48_000, description="samples a second; others are resampled")
+    seconds: float = Field(30.0, gt=0, le=300, description="longest sound; a row with a longer one is left out")
+    bands: int = Field(64, ge=8, le=256, description="mel bands")
+    low: float = Field(20.0, ge=0, description="where the lowest band begins, Hz")
+    high: float | None = Field(None, gt=0, description="where the highest band ends, Hz; default: half the rate")
+    window: float = Field(25.0, gt=1, le=200, description="length of a frame, milliseconds")
+    hop: float = Field(10.0, gt=1, le=200, description="from one frame to the next, milliseconds")
+    subsample: Literal[1, 2, 4, 8] = Field(4, description="frames that become one vector")
+    channels: int = Field(32, ge=1, description="channels of the convolutions")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of the vectors")
+    band_masks: int = Field(2, ge=0, description="SpecAugment: masks over bands, in training")
+    band_share: float = Field(0.2, ge=0, le=1, description="SpecAugment: the most bands of a mask, as a share of all")
+    time_masks: int = Field(2, ge=0, description="SpecAugment: masks over time, in training")
+    time_share: float = Field(0.1, ge=0, le=1, description="SpecAugment: the longest mask, as a share of the sound")
+    pcm: Pcm | None = Field(None, description="how to read files without a header: {rate, coding, channels}")
+
+    @model_validator(mode="after")
+    def _makes_bands(self) -> AudioOptions:
+        if not self.low < self.top <= self.rate / 2:
+            raise ValueError(f"bands from {self.low:g} to {self.top:g} Hz: at {self.rate} Hz they end at half of it")
+        self.filters()
+        return self
+
+    @property
+    def top(self) -> float:
+        return self.rate / 2 if self.high is None else self.high
+
+    @property
+    def samples(self) -> tuple[int, int, int]:
+        """Samples of a window, of a hop, and of the Fourier transform: twice the window, up to a power of two."""
+        window, hop = (max(1, round(self.rate * ms / 1000)) for ms in (self.window, self.hop))
+        return window, hop, 1 << (2 * window - 1).bit_length()
+
+    def filters(self) -> Tensor:
+        return filterbank(self.bands, self.samples[2], self.rate, self.low, self.top)
+
+
+class AudioStem(Stem):
+    """Turns sounds into vectors: one learned vector to start with, then one for every ``subsample`` frames.
+
+    A row's ``audio`` is {"path", "bytes"}, a file's name, or its bytes. Frames are kept, not samples: they are half as
+    many numbers, and need not be made again in every epoch.
+
+    ``fitted``: ``mean`` and ``spread`` (M each): of the bands over a sample of the training rows.
+    """
+
+    Options: ClassVar[type[base.Options]] = AudioOptions
+    fields = ("mel", "steps")
+
+    def __init__(self, width: int, options: AudioOptions, fitted: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.options, self.fitted = options, dict(fitted)
+        self.most = self._steps(ceil(options.seconds * 1000 / options.hop) + 1)
+        self._filters = options.filters()
+        self.mean: Tensor  # (M,)
+        self.spread: Tensor  # (M,)
+        for name in ("mean", "spread"):
+            self.register_buffer(name, torch.tensor(fitted[name], dtype=torch.float32), persistent=False)
+        layers, bands = [], options.bands
+        for at, stride in enumerate(_STRIDES[options.subsample]):
+            layers.append(nn.Conv2d(options.channels if at else 1, options.channels, 3, stride=(stride, 2), padding=1))
+            bands = (bands + 1) // 2
+        self.layers = nn.ModuleList(layers)
+        self.project = nn.Linear(options.channels * bands, width)
+        self.norm = nn.LayerNorm(width)
+        nn.init.constant_(self.norm.weight, _SCALE)
+        self.start = nn.Parameter(torch.randn(width) * _SCALE)
+        self.dropout = Dropout(options.dropout)
+
+    @classmethod
+    def fit(cls, values: Iterable[Any], options: AudioOptions) -> dict[str, Any]:
+        """Mean and spread of each band, over sounds drawn from all (Vitter 1985, algorithm R), always the same ones."""
+        draw, seen = random.Random(0), 0
+        kept: list[Any] = []
+        for value in values:
+            if value is not None:
+                seen += 1
+                if len(kept) < _SAMPLE:
+                    kept.append(value)
+                elif (place := draw.randrange(seen)) < _SAMPLE:
+                    kept[place] = value
+        found = [
+            frames for value in kept if not isinstance(frames := frames_of(value, options, options.filters()), str)
+        ]
+        if not found:
+            return {"mean": [0.0] * options.bands, "spread": [1.0] * options.bands}
+        frames = torch.cat(found).double()
+        mean, spread = frames.mean(0), frames.std(0, correction=0).clamp(min=1e-3)
+        return {"mean": [round(x, 6) for x in mean.tolist()], "spread": [round(x, 6) for x in spread.tolist()]}
+
+    def tokens(
+        self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
+    ) -> list[Tokens | str]:
+        """Of each row ``mel`` (T * M,) float32, frame after frame, and ``steps`` (1,) int32: how many vectors they
+        become.
+        """
+        out: list[Tokens | str] = []
+        for row in rows:
+            frames = frames_of(row["audio"], self.options, self._filters)
+            if isinstance(frames, str):
+                out.append(frames)
+                continue
+            steps = self._steps(len(frames))
+            if max_length is not None and steps > max_length:
+                out.append(f"a sound that becomes more than {max_length} vectors (max_length)")
+            else:
+                out.append({"mel": frames.numpy().reshape(-1), "steps": np.array([steps], np.int32)})
+        return out
+
+    def length(self, tokens: Mapping[str, np.ndarray]) -> int:
+        return int(tokens["steps"][0])
+
+    def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+        """``mel`` (ΣT, M) and ``frames`` (B,) int64, how many are of each row."""
+        bands = self.options.bands
+        mel = torch.from_numpy(np.concatenate([t["mel"] for t in tokens])).view(-1, bands)
+        return {"mel": mel, "frames": torch.tensor([len(t["mel"]) // bands for t in tokens])}
+
+    def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
+        """(N, D_in) vectors of a pack, without padding: the place of a row's start vector is the gap before its frames,
+        whose zeros are what a convolution sees at the edge of a row that lies alone.
+        """
+        mel, frames = fields["mel"], fields["frames"]
+        total, bands = mel.shape
+        device, dtype, pace = mel.device, self.project.weight.dtype, self.options.subsample
+        row = torch.arange(layout.count, device=device).repeat_interleave(frames, output_size=total)  # (ΣT,)
+        place = torch.arange(total, device=device) - (frames.cumsum(0) - frames)[row]
+        x = (mel - self.mean.float()) / self.spread.float()
+        if self.training:
+            x = self._masked(x, row, place, frames)
+        starts = layout.starts(device)  # (B,)
+        at = (starts[row] + 1) * pace + place  # (ΣT,)
+        x = x.new_zeros(layout.total * pace, bands).index_copy(0, at, x).to(dtype)[None, None]
+        real = x.new_zeros(layout.total * pace).index_fill(0, at, 1.0)  # a place of a frame, not of a gap
+        for layer in self.layers:
+            x = F.gelu(layer(x))  # (1, C, N * pace / 2, M / 2)
+            real = real[:: layer.stride[0]]  # type: ignore[index]
+            x = x * real[:, None]
+        out = self.norm(self.project(x[0].transpose(0, 1).flatten(1)))  # (N, D_in)
+        start = self.start.to(out.dtype).expand(layout.count, -1)
+        placed: Tensor = self.dropout(out.index_copy(0, starts, start))
+        return placed
+
+    def _masked(self, x: Tensor, row: Tensor, place: Tensor, frames: Tensor) -> Tensor:
+        o = self.options
+        masks: dict[str, Any] = {"bands": o.band_masks, "times": o.time_masks}
+        return spec_augment(x, row, place, frames, band_share=o.band_share, time_share=o.time_share, **masks)
+
+    def config(self) -> dict[str, Any]:
+        return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
+
+    def key(self) -> str:
+        kept = self.options.model_dump(
+            mode="json", include={"rate", "seconds", "bands", "low", "high", "window", "hop", "subsample", "pcm"}
+        )
+        return json.dumps(["audio", 1, kept], sort_keys=True)
+
+    def _steps(self, frames: int) -> int:
+        return 1 + ceil(frames / self.options.subsample)
+
+
+def frames_of(value: Any, options: AudioOptions, filters: Tensor) -> Tensor | str:
+    """(T, M) log-mel frames of a sound, or why there are none.
+
+    Args:
+        value: as ``read_sound`` takes it.
+    """
+    window, hop, size = options.samples
+    try:
+        samples = read_sound(value, rate=options.rate, seconds=options.seconds, pcm=options.pcm)
+    except Unreadable as reason:
+        return str(reason)
+    return log_mel(torch.from_numpy(samples), filters, window=window, hop=hop, size=size)

@@ -1,0 +1,187 @@
+"""Image stem: an image -> patches in reading order, one vector each, after a learned start vector.
+
+Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); sine positions in two dimensions as in Beyer et al. 2022
+(https://arxiv.org/abs/2205.01580); convolutions before the cut as in Hassani et al. 2021
+(https://arxiv.org/abs/2104.05704), which learn from few images what patches alone do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from unisono.packed import Layout
+from unisono.pictures import BadPicture, pixels, resized
+from unisono.stems import base
+from unisono.stems.augment import coloured, flipped, shifted
+from unisono.stems.base import Stem, Tokens
+
+STILL = "still"  # field of an example whose label lies on the image, from its head: the image must not be moved
+
+
+class ImageOptions(base.Options):
+    """What a recipe may say under ``stems: image:``."""
+
+    patch: int = Field(16, ge=1, le=64, description="side of a square patch in pixels")
+    size: tuple[int, int] | None = Field(
+        None, description="height and width that every image is resized to, multiples of patch; default: see longest"
+    )
+    longest: int = Field(
+        224, ge=1, le=4096, description="without size: longest side, in pixels; larger images shrink, in proportion"
+    )
+    colours: Literal["rgb", "grey"] = Field("rgb", description="what of the colours is kept")
+    convolutions: int = Field(
+        0,
+        ge=0,
+        le=6,
+        description="3 x 3 convolutions before patches are cut; each halves the sides: at most log2(patch)",
+    )
+    channels: int = Field(64, ge=1, description="of the first convolution; each next one has twice as many")
+    flip: bool = Field(False, description="in training, mirror half of the images left to right")
+    crop: float = Field(0.0, ge=0, lt=1, description="in training, move images by up to this share of their sides")
+    colour: float = Field(
+        0.0, ge=0, lt=1, description="in training, change brightness, contrast and saturation by up to this share"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> ImageOptions:
+        if self.patch % 2**self.convolutions:
+            raise ValueError(f"patch {self.patch} cannot be halved {self.convolutions} times (convolutions)")
+        for side in self.size or (self.longest,):
+            if side < self.patch or side % self.patch or side > 4096:
+                raise ValueError(f"side {side} is no multiple of patch {self.patch} up to 4096")
+        return self
+
+
+class ImageStem(Stem):
+    """Turns an image of h x w patches into 1 + h * w vectors. Images of several sizes may share a pack.
+
+    An image is kept as bytes at the size at which it is cut. Without ``size`` its sides keep their proportion, up to
+    rounding to whole patches, and a task's ``max_length`` bounds its patches: larger images shrink until they fit.
+    """
+
+    Options = ImageOptions
+    fields = ("pixels", "grid", STILL)
+
+    def __init__(self, width: int, options: ImageOptions, fitted: dict[str, Any]) -> None:
+        super().__init__()
+        self.width, self.options, self.fitted = width, options, fitted
+        self.channels = 3 if options.colours == "rgb" else 1
+        height, across = options.size or (options.longest, options.longest)
+        self.most = 1 + height // options.patch * (across // options.patch)
+        channels = [self.channels, *(options.channels * 2**i for i in range(options.convolutions))]
+        steps: list[nn.Module] = []
+        for before, after in pairwise(channels):
+            # The pool before the bend: both orders give the same, this one bends a quarter of the numbers.
+            steps += [nn.Conv2d(before, after, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
+        self.convolutions = nn.Sequential(*steps)
+        rest = options.patch // 2**options.convolutions
+        self.cut = nn.Conv2d(channels[-1], width, rest, stride=rest)
+        self.start = nn.Parameter(torch.randn(width) * 0.02)
+
+    def tokens(
+        self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
+    ) -> list[Tokens | str]:
+        """Per row ``pixels`` (H * W * C,) uint8 and ``grid`` (4,) int32: patches down and across, and the height and
+        width of the image as it came; or why there is no such image.
+
+        Args:
+            rows: each with ``image``: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
+            max_length: vectors at most; an image of a fixed ``size`` does not heed it.
+        """
+        return [self._tokens(row["image"], max_length or self.most) for row in rows]
+
+    def _tokens(self, value: Any, most: int) -> Tokens | str:
+        options = self.options
+        try:
+            bound = options.size or (options.longest, options.longest)
+            image, (height, width) = pixels(value, channels=self.channels, most=bound)
+        except BadPicture as reason:
+            return str(reason)
+        if options.size:
+            down, across = (side // options.patch for side in options.size)
+        else:
+            down, across = fit(height, width, options.patch, options.longest // options.patch, most - 1)
+        cut = resized(image, down * options.patch, across * options.patch)
+        return {"pixels": cut.reshape(-1), "grid": np.array([down, across, height, width], np.int32)}
+
+    def length(self, tokens: Mapping[str, np.ndarray]) -> int:
+        return 1 + int(tokens["grid"][0]) * int(tokens["grid"][1])
+
+    def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``still`` (B,) bool."""
+        return {
+            "pixels": torch.from_numpy(np.concatenate([t["pixels"] for t in tokens])),
+            "grid": torch.from_numpy(np.stack([t["grid"] for t in tokens]).astype(np.int64)),
+            STILL: torch.tensor([STILL in t for t in tokens]),
+        }
+
+    def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
+        """(N, D_in), of each image the start vector and then its patches, row by row from the top."""
+        patch, grids = self.options.patch, fields["grid"][:, :2].tolist()
+        alike: dict[tuple[int, int], list[int]] = {}
+        for b, (down, across) in enumerate(grids):
+            alike.setdefault((down, across), []).append(b)
+        parts = fields["pixels"].split([down * across * patch * patch * self.channels for down, across in grids])
+        out: list[Tensor] = [self.start] * layout.count
+        for (down, across), rows in alike.items():
+            flat = fields["pixels"] if len(alike) == 1 else torch.cat([parts[b] for b in rows])
+            images = flat.view(len(rows), down * patch, across * patch, self.channels).permute(0, 3, 1, 2)
+            vectors = self._vectors(self._augmented(images.to(self.start.dtype) / 255, ~fields[STILL][rows]))
+            vectors = torch.cat([self.start.expand(len(rows), 1, -1), vectors], 1)  # (b, 1 + h * w, D_in)
+            if len(alike) == 1:
+                return vectors.flatten(0, 1)
+            for b, one in zip(rows, vectors, strict=True):
+                out[b] = one
+        return torch.cat(out)
+
+    def _augmented(self, images: Tensor, moves: Tensor) -> Tensor:
+        """(b, C, H, W) between 0 and 1 -> the same, changed at random in training."""
+        options = self.options
+        if self.training:
+            if options.flip:
+                images = flipped(images, moves)
+            if options.crop:
+                images = shifted(images, moves, options.crop)
+            if options.colour:
+                images = coloured(images, options.colour)
+        return images
+
+    def _vectors(self, images: Tensor) -> Tensor:
+        """(b, C, H, W) between 0 and 1 -> (b, h * w, D_in)."""
+        found = self.cut(self.convolutions(images * 2 - 1))  # (b, D_in, h, w)
+        down, across = found.shape[2:]
+        return found.flatten(2).transpose(1, 2) + sines(down, across, self.width).to(found)
+
+    def config(self) -> dict[str, Any]:
+        return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
+
+
+def fit(height: int, width: int, patch: int, longest: int, most: int) -> tuple[int, int]:
+    """Patches down and across for an image: in its proportion, no side above ``longest``, ``most`` together at most."""
+    down, across = height / patch, width / patch
+    shrink = min(1.0, longest / max(down, across), math.sqrt(most / (down * across)))
+    down, across = (max(1, min(longest, round(side * shrink))) for side in (down, across))
+    while down * across > max(1, most):  # rounding up may have passed the bound
+        down, across = (down - 1, across) if down >= across else (down, across - 1)
+    return down, across
+
+
+def sines(down: int, across: int, width: int) -> Tensor:
+    """(down * across, width) float32: a quarter each of sin and cos of the place across, sin and cos of that down.
+
+    Beyer et al. 2022; where 4 does not divide ``width``, the rest is 0.
+    """
+    bands = width // 4
+    rates = 10000 ** -(torch.arange(bands) / max(bands - 1, 1))
+    y, x = torch.meshgrid(torch.arange(down), torch.arange(across), indexing="ij")
+    angles = [place.reshape(-1, 1) * rates for place in (x, y)]
+    waves = torch.cat([wave for a in angles for wave in (a.sin(), a.cos())], 1)
+    return torch.nn.functional.pad(waves, (0, width - 4 * bands))

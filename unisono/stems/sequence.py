@@ -1,0 +1,179 @@
+"""Sequence stem: molecules (SMILES), DNA, RNA, proteins, any letters -> a vector a symbol, behind a start vector."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from unisono.packed import Layout
+from unisono.stems import base
+from unisono.stems.base import Stem, Tokens
+from unisono.stems.molecules import spellings
+from unisono.stems.symbols import Alphabet, Unreadable, clean, guess, reverse_complement, symbols
+
+START, UNKNOWN, _FIRST = 0, 1, 2  # numbers of the start vector, of a symbol that training did not have, of the others
+_DRAWS = 4  # random spellings tried for each one wanted: those of another length are of no use
+
+
+class SequenceOptions(base.Options):
+    """What a recipe may say under ``stems: sequence:``."""
+
+    alphabet: Alphabet | Literal["auto"] = Field(
+        "auto", description="smiles, dna, rna, protein, or letters (any, each a symbol); auto: told from the rows"
+    )
+    k: int = Field(1, ge=1, le=8, description="letters of a symbol; they overlap (k-mers); not for smiles")
+    max_length: int = Field(256, ge=2, description="most vectors of a row, the start vector counted; the rest is cut")
+    rare: int = Field(2, ge=1, description="a symbol that training has less often is read as unknown")
+    drop: float = Field(0.0, ge=0, lt=1, description="share of symbols that are read as unknown while training")
+    canonical: bool = Field(False, description="smiles: written anew by RDKit; what it cannot read is quarantined")
+    randomise: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="smiles: most other spellings kept of a molecule, to draw from; implies canonical",
+    )
+    reverse_complement: bool = Field(False, description="dna, rna: while training, every other row is the other strand")
+
+    @model_validator(mode="after")
+    def _agree(self) -> SequenceOptions:
+        if self.reverse_complement and self.alphabet not in ("dna", "rna"):
+            raise ValueError('"reverse_complement" needs "alphabet: dna" or "alphabet: rna"')
+        if (self.canonical or self.randomise) and self.alphabet not in ("smiles", "auto"):
+            raise ValueError(f'"canonical" and "randomise" are for molecules, not for "alphabet: {self.alphabet}"')
+        if self.k > 1 and (self.alphabet == "smiles" or self.canonical or self.randomise):
+            raise ValueError('"k" is for letters; the symbols of SMILES are not all of one letter')
+        return self
+
+
+class SequenceStem(Stem):
+    """One learned vector for each symbol of the vocabulary, and one before all others: the ``first`` state of a head.
+
+    What a molecule or a strand may also be written as is read once and kept beside it, at the same length; in training
+    ``embed`` draws for each row one of its spellings, all of them alike often. Otherwise it is the first: canonical.
+
+    ``fitted``: ``alphabet``, and ``symbols``, those of the vocabulary in the order of their numbers.
+    """
+
+    Options: ClassVar[type[base.Options]] = SequenceOptions
+    fields: ClassVar[tuple[str, ...]] = ("symbols", "others")
+
+    def __init__(self, width: int, options: SequenceOptions, fitted: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.options, self.fitted = options, dict(fitted)
+        self.most = options.max_length
+        self._number = {symbol: at for at, symbol in enumerate(fitted["symbols"], _FIRST)}
+        self.embedding = nn.Embedding(_FIRST + len(self._number), width)
+        nn.init.normal_(self.embedding.weight, std=0.02)  # as BERT's word table, whose norm comes after
+
+    @classmethod
+    def fit(cls, values: Iterable[Any], options: SequenceOptions) -> dict[str, Any]:
+        """The vocabulary of the training rows, other spellings included, in alphabetical order."""
+        texts = [str(value) for value in values if value is not None]
+        alphabet = _alphabet(texts, options)
+        counts: Counter[str] = Counter()
+        for text in texts:
+            try:
+                for spelling in _spelt(text, alphabet, options, options.max_length - 1):
+                    counts.update(spelling)
+            except Unreadable:
+                continue  # tokens will say so, once, with the row's number
+        return {"alphabet": alphabet, "symbols": sorted(s for s, n in counts.items() if n >= options.rare)}
+
+    def tokens(
+        self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
+    ) -> list[Tokens | str]:
+        """``symbols`` (L,) int32, the start included; ``others`` (K L,) int32, the K other spellings end to end, where
+        there are any. A sequence that the alphabet or RDKit cannot read gives the reason instead.
+        """
+        most = min(max_length or self.most, self.most) - 1
+        out: list[Tokens | str] = []
+        for row in rows:
+            try:
+                first, *others = _spelt(str(row["sequence"]), self.fitted["alphabet"], self.options, max(most, 1))
+            except Unreadable as reason:
+                out.append(str(reason))
+                continue
+            tokens = {"symbols": self._ids(first)}
+            if others:
+                tokens["others"] = np.concatenate([self._ids(other) for other in others])
+            out.append(tokens)
+        return out
+
+    def length(self, tokens: Mapping[str, np.ndarray]) -> int:
+        return len(tokens["symbols"])
+
+    def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
+        """``symbols`` (N,) int64; where a row has other spellings, also ``others`` (M,) int64, all of them end to end,
+        and ``counts`` (B,) int64, how many spellings each row has besides the first.
+        """
+        out = {"symbols": _joined([t["symbols"] for t in tokens])}
+        others = [t["others"] for t in tokens if "others" in t]
+        if others:
+            out["others"] = _joined(others)
+            out["counts"] = torch.tensor([len(t.get("others", ())) // len(t["symbols"]) for t in tokens])
+        return out
+
+    def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
+        """(N, D_in) vectors of the symbols; in training of one spelling of each row, some symbols hidden."""
+        numbers = fields["symbols"]  # (N,)
+        if self.training and "others" in fields:
+            numbers = self._draw(fields, layout)
+        if self.training and self.options.drop:
+            hidden = (torch.rand(len(numbers), device=numbers.device) < self.options.drop) & (numbers != START)
+            numbers = numbers.masked_fill(hidden, UNKNOWN)
+        out: Tensor = self.embedding(numbers)
+        return out
+
+    def config(self) -> dict[str, Any]:
+        return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
+
+    def _draw(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
+        """(N,) the symbols of one spelling of each row."""
+        first, others, counts = fields["symbols"], fields["others"], fields["counts"]
+        device = first.device
+        lengths = torch.tensor(layout.lengths, device=device)  # (B,)
+        chosen = (torch.rand(layout.count, device=device) * (counts + 1)).long().clamp(max=counts)  # (B,) 0: the first
+        ends = (counts * lengths).cumsum(0)
+        begin = len(first) + ends - counts * lengths + (chosen - 1) * lengths  # in first and others end to end
+        begin = torch.where(chosen == 0, layout.starts(device), begin)
+        return torch.cat([first, others])[begin[layout.segments(device)] + layout.positions(device)]
+
+    def _ids(self, spelling: Sequence[str]) -> np.ndarray:
+        return np.array([START, *(self._number.get(symbol, UNKNOWN) for symbol in spelling)], np.int32)
+
+
+def _alphabet(texts: Sequence[str], options: SequenceOptions) -> Alphabet:
+    if options.canonical or options.randomise:
+        return "smiles"
+    return guess(texts) if options.alphabet == "auto" else options.alphabet
+
+
+def _spelt(text: str, alphabet: Alphabet, options: SequenceOptions, most: int) -> Iterator[list[str]]:
+    """The symbols of a sequence, then those of its other spellings, all of one length."""
+    text = clean(text, alphabet)
+    if not text:
+        raise Unreadable("an empty sequence")
+    if not (options.canonical or options.randomise):
+        found = symbols(text, alphabet, options.k, most)
+        yield found
+        if options.reverse_complement:
+            seen = text[: len(found) + options.k - 1]
+            yield symbols(reverse_complement(seen, alphabet), alphabet, options.k)
+        return
+    wanted = options.randomise
+    canonical, *others = (symbols(s, alphabet) for s in spellings(text, _DRAWS * wanted))
+    yield canonical[:most]
+    # A row's vectors are counted before its spelling is drawn, so only spellings of the same length will do: walks that
+    # begin at the end of a branch mostly are. A molecule that has to be cut keeps one: cut elsewhere, it is another.
+    alike = [other for other in others if len(other) == len(canonical) <= most]
+    yield from alike[:wanted]
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(arrays).astype(np.int64))
