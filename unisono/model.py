@@ -158,8 +158,8 @@ class MultiTaskModel(nn.Module):
             room = whole - others
             if room < 4:
                 raise ModelError(
-                    f'task "{task}": other inputs take up to {others:,} of {whole:,} places, which leaves no text room: make '
-                    "them shorter under stems: (audio: seconds), or the trunk longer (trunk.max_length, from scratch)"
+                    f'task "{task}": other inputs take up to {others:,} of {whole:,} places, which leaves a text no '
+                    "room: make them shorter under stems: (audio: seconds), or the trunk longer: trunk.max_length"
                 )
         found: list[Example] = [{} for _ in rows]
         reasons: dict[int, str] = {}
