@@ -156,7 +156,9 @@ def test_folders_of_speech_are_recognised(loaded: Load, tmp_path: Path) -> None:
     kinds = {name: (sniff(tmp_path / name).format, sniff(tmp_path / name).kind) for name in "abcdeg"}
     assert kinds == {
         **dict.fromkeys("ab", ("recordings", "classify")),
-        **{"c": ("kaldi", "transcribe"), "d": ("ljspeech", "transcribe"), "e": ("sphinx", "transcribe")},
+        "c": ("kaldi", "transcribe"),
+        "d": ("ljspeech", "transcribe"),
+        "e": ("sphinx", "transcribe"),
         "g": ("recordings", None),
     }
     write_text(fill(tmp_path / "f", "clips/u.wav") / "train.csv", "audio,text\nclips/u.wav,ho\n")
