@@ -148,7 +148,7 @@ def test_an_enormous_file_is_not_read(tmp_path, monkeypatch):
     ("value", "reason"),
     [
         ("/nowhere/at/all.png", "no such image file"),
-        ("/", "cannot be read"),
+        ("/", "not a file"),
         ("a\0b", "cannot be read"),
         ("/dev/null", "not a file"),
         (b"", "known format"),
@@ -161,6 +161,12 @@ def test_an_enormous_file_is_not_read(tmp_path, monkeypatch):
 def test_what_is_no_image_has_a_reason(value, reason):
     with pytest.raises(BadPicture, match=reason):
         pixels(value)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(BadPicture, match="not a file"):
+        pixels(str(tmp_path / "a.png"))
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])

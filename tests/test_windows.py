@@ -148,4 +148,6 @@ def test_both_inputs_are_asked_for(folder, row, says):
 def test_questions_are_not_asked_of_single_sentences(folder):
     model = unisono.load(folder)
     assert model.text_tasks == []
-    assert model.predict_all("a box") == {}
+    with pytest.raises(ModelError, match="ask one by its name, with rows: qa"):
+        model.predict_all("a box")
+    assert 'model.predict("qa", [{"question": ..., "context": ...}])' in model.card

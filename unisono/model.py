@@ -154,7 +154,13 @@ class MultiTaskModel(nn.Module):
         room = spec.max_length
         if "text" in stems and len(stems) > 1:  # the text is cut, so that the other inputs have their place
             others = sum(stem.most for name, stem in stems.items() if name != "text")
-            room = min(room or self.text.most, self.text.most) - others
+            whole = min(room or self.text.most, self.text.most)
+            room = whole - others
+            if room < 4:
+                raise ModelError(
+                    f'task "{task}": other inputs take up to {others:,} of {whole:,} places, which leaves a text no '
+                    "room: make them shorter under stems: (audio: seconds), or the trunk longer: trunk.max_length"
+                )
         found: list[Example] = [{} for _ in rows]
         reasons: dict[int, str] = {}
         lengths = np.zeros((len(rows), len(stems)), np.int32)
@@ -325,7 +331,13 @@ class MultiTaskModel(nn.Module):
 
         Returns:
             task -> prediction (a tagger's also has ``words``); for several sentences, a list of these.
+
+        Raises:
+            ModelError: no task's one input is a text.
         """
+        if not self.text_tasks:
+            tasks = ", ".join(self.tasks)
+            raise ModelError(f"no task of this model takes a sentence alone; ask one by its name, with rows: {tasks}")
         texts = [text] if isinstance(text, str) else list(text)
         found = self._predict_all(texts, options)
         return found[0] if isinstance(text, str) else found

@@ -124,12 +124,12 @@ def _content(value: Any) -> bytes:
     if not isinstance(path, (str, os.PathLike)):
         raise BadPicture(f"an image is a file's name or bytes, not a {type(path).__name__}")
     try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):  # before it is opened: a pipe would wait for its other end
+            raise BadPicture("not a file")
+        if found.st_size > MOST_BYTES:
+            raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
         with open(path, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise BadPicture("not a file")
-            if found.st_size > MOST_BYTES:
-                raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
             return file.read(MOST_BYTES)
     except FileNotFoundError:
         raise BadPicture("there is no such image file") from None

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.data.conftest import Load, read, real, write_bytes, write_text
-from unisono.data import DataError, Quarantine, Role
+from unisono.data import DataError, Quarantine, Role, sniff
 from unisono.data.readers.recordings import compiled
 
 SPEECH = {"audio": Role("audio"), "text": Role("text", required=False)}
@@ -152,6 +152,15 @@ def test_folders_of_speech_are_recognised(loaded: Load, tmp_path: Path) -> None:
     assert [row["text"] for row in loaded(tmp_path / "d", SPEECH)["train"]] == ["hi"]
     write_text(fill(tmp_path / "e", "wav/x/u.raw") / "etc/e_train.transcription", "HI (u)\n")
     assert [row["text"] for row in loaded(tmp_path / "e", SPEECH)["train"]] == ["HI"]
+    fill(tmp_path / "g", "1_a.wav", "2_b.wav")
+    kinds = {name: (sniff(tmp_path / name).format, sniff(tmp_path / name).kind) for name in "abcdeg"}
+    assert kinds == {
+        **dict.fromkeys("ab", ("recordings", "classify")),
+        "c": ("kaldi", "transcribe"),
+        "d": ("ljspeech", "transcribe"),
+        "e": ("sphinx", "transcribe"),
+        "g": ("recordings", None),
+    }
     write_text(fill(tmp_path / "f", "clips/u.wav") / "train.csv", "audio,text\nclips/u.wav,ho\n")
     assert [row["text"] for row in loaded(tmp_path / "f", SPEECH)["train"]] == ["ho"]
 

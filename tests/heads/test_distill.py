@@ -75,7 +75,10 @@ def test_a_wrong_label_makes_no_difference(case: Case) -> None:
     head, teacher = case.build(), teacher_of(case)
     states, targets = case.batch(head, case.rows)
     taught = states.like(states.values.detach())
-    role = next((r for r in ("label", "value", "tags", "labels", "mask", "classes") if r in targets), None)
+    role = next(
+        (r for r in ("label", "value", "tags", "labels", "mask", "classes", "answer", "characters") if r in targets),
+        None,
+    )
     assert role
     known = targets[role] != -100 if targets[role].dtype == torch.int64 else ~targets[role].isnan()
     wrong = {**targets, role: torch.where(known, torch.zeros_like(targets[role]), targets[role])}

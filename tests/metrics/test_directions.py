@@ -15,8 +15,10 @@ from unisono.metrics import (
     score_masks,
     score_numbers,
     score_spans,
+    score_speakers,
     score_tags,
     score_text,
+    score_transcripts,
 )
 
 MASK = {"size": [1, 1], "runs": [[0, 1]], "names": {}, "void": []}
@@ -31,10 +33,21 @@ def test_every_score_has_a_direction() -> None:
         **score_spans([{"text": "a"}], [{"answers": [{"text": "a", "start": 0}]}]),
         **score_masks([MASK], [{"mask": {"bytes": b"P5\n1 1\n255\n\0"}}]),
         **score_boxes([{"boxes": []}], [{"boxes": [{"label": "a", "box": [0, 0, 1, 1]}]}]),
+        **score_transcripts([{"text": "a b"}], [{"text": "a b"}]),
+        **score_speakers(
+            [{"label": s, "scores": {"x": 1, "y": 0}, "vector": [1.0, i]} for i, s in enumerate("xxyy")],
+            [{"label": s} for s in "xxyy"],
+        ),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()
-    assert {name for name in scores if name != "rows" and not higher_is_better(name)} == {"rmse", "mae"}
+    assert {name for name in scores if name != "rows" and not higher_is_better(name)} == {
+        "rmse",
+        "mae",
+        "wer",
+        "cer",
+        "eer",
+    }
     with pytest.raises(KeyError):
         higher_is_better("no such score")
 

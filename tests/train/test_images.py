@@ -98,3 +98,31 @@ def test_a_broken_image_goes_to_quarantine(tmp_path):
     (tmp_path / "classes" / "train" / "dark" / "0.png").write_bytes(b"junk")
     assert unisono.train(settings).reason == "done"
     assert "not an image of a known format" in (tmp_path / "run" / "quarantine.jsonl").read_text()
+
+
+def test_an_image_beside_a_text_may_be_missing_and_so_may_the_text(tmp_path):
+    painted(tmp_path / "a.png", True, 0)
+    lines = ["a bright one,a.png,yes", ",a.png,yes", "no picture,,no", "a dark one,a.png,no"] * 4
+    (tmp_path / "x.csv").write_text("text,image,label\n" + "\n".join(lines) + "\n")
+    trained = unisono.train(
+        {
+            "run": str(tmp_path / "run"),
+            "cache": str(tmp_path / "cache"),
+            "trunk": {"layers": 1, "width": 16, "heads": 2, "vocabulary": 300},
+            "stems": {"image": {"patch": 8, "longest": 24}},
+            "tasks": {
+                "both": {
+                    "kind": "classify",
+                    "data": {"path": str(tmp_path / "x.csv"), "ratio": {"validation": 0.0}},
+                    "columns": {"text": "text", "image": "image"},
+                }
+            },
+            "train": {"steps": 2, "rows_per_step": 8, "device": "cpu", "threads": 1},
+        }
+    )
+    model = unisono.load(trained.run)
+    picture = str(tmp_path / "a.png")
+    rows = [{"text": "a bright one", "image": picture}, {"image": picture}, {"text": "no picture"}]
+    together = model.predict("both", rows)
+    alone = [model.predict("both", [row])[0] for row in rows]
+    assert [p["score"] for p in together] == pytest.approx([p["score"] for p in alone], abs=1e-5)

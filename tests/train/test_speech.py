@@ -100,3 +100,6 @@ def test_a_sound_beside_a_text_and_either_alone(tmp_path: Path) -> None:
     found = model.predict("both", rows)
     assert len({p["score"] for p in found}) == 3
     assert model.predict("both", rows[2:])[0]["score"] == pytest.approx(found[2]["score"], rel=1e-4)
+    settings["stems"]["audio"]["seconds"] = 40
+    with pytest.raises(ModelError, match=r"up to 1,0\d\d of 512 places.*audio: seconds"):
+        unisono.train({**settings, "run": str(tmp_path / "long")})

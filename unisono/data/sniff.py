@@ -14,6 +14,7 @@ from unisono.data.locate import guess, missing
 from unisono.data.readers import Settings, reader
 from unisono.data.readers.base import Column, split_of, suffix
 from unisono.data.readers.parallel import languages
+from unisono.data.readers.recordings import sounds_in
 from unisono.data.readers.text import head
 from unisono.data.roles import Role, Unfit, number
 
@@ -38,6 +39,12 @@ _PICTURES = {  # format -> kind, role of the label, what was seen
     "voc": ("detect", "boxes", "images and boxes, as Pascal VOC has them"),
     "coco": ("detect", "boxes", "images and boxes, as COCO has them"),
     "masks": ("segment", "mask", "a folder of images and beside it one of masks"),
+}
+_SPEECH = {
+    "recordings": "sounds",
+    "kaldi": "Kaldi's lists of sounds and texts",
+    "ljspeech": "sounds and texts, as LJSpeech has them",
+    "sphinx": "sounds and texts, as CMU Sphinx has them",
 }
 _BIO = re.compile(r"O|[BIESLU]-\S+")
 
@@ -111,6 +118,8 @@ def _folder(said: str, root: Path) -> Guess:
         return Guess(said, "folders", "classify", {}, {}, "a folder of text files for each class")
     if read.name in _PICTURES:
         return _pictures(said, read.name)
+    if read.name in _SPEECH:
+        return _speech(said, read.name, class_folders=_labelled(root))
     sources = splits.get("train") or next(iter(splits.values()), [])
     if not sources:
         only = [p for p in root.iterdir() if p.is_file() and not p.name.startswith(".")]
@@ -125,6 +134,23 @@ def _folder(said: str, root: Path) -> Guess:
 def _pictures(said: str, name: str) -> Guess:
     kind, role, why = _PICTURES[name]
     return Guess(said, name, kind, {"image": "image", role: role}, {}, why)
+
+
+def _speech(said: str, name: str, *, class_folders: bool) -> Guess:
+    if name != "recordings":
+        return Guess(said, name, "transcribe", {}, {}, _SPEECH[name])
+    if class_folders:
+        return Guess(
+            said, name, "classify", {"audio": "audio", "label": "label"}, {}, "a folder of sounds for each class"
+        )
+    return Guess(said, name, None, {}, {}, "sounds; say under data: pattern: what their names tell")
+
+
+def _labelled(root: Path) -> bool:
+    """Whether sounds lie in folders whose names are no split's."""
+    folders = [p for p in root.iterdir() if p.is_dir()]
+    inner = [q for p in folders if split_of(p.name) for q in p.iterdir() if q.is_dir()]
+    return any(sounds_in(p) for p in (*(f for f in folders if not split_of(f.name)), *inner))
 
 
 def _ambiguous(said: str, root: Path) -> Guess:

@@ -20,7 +20,8 @@ class Ratio(BaseModel):
 
     by: str | None = Field(
         None,
-        description="role whose equal values stay together: groups are cut off, such as all questions of one context",
+        description="role whose equal values stay together: groups are cut off, such as all questions of one context; "
+        "scaffold: molecules of one Bemis-Murcko scaffold, the rarest into test, without chance",
     )
 
     @model_validator(mode="after")

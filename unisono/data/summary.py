@@ -24,9 +24,9 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
 
     Returns:
         ``rows``: how many. ``missing``: role -> rows without a value, for labels and where there are any; for texts and
-        flags one entry a column (``target.de``). ``balance``: role -> label -> count, the commonest first; of tags, words are
-        counted. ``numbers``: role -> min, mean, max. ``lengths``: min, 5%, 50%, 95%, max and mean, with their ``unit``:
-        "tokens", "words" or "characters".
+        flags one entry a column (``target.de``). ``balance``: role -> label -> count, the commonest first; of tags,
+        words are counted. ``numbers``: role -> min, mean, max. ``lengths``: min, 5%, 50%, 95%, max and mean, with their
+        ``unit``: "tokens", "words" or "characters".
     """
     missing: Counter[str] = Counter()
     balance: dict[str, Counter[str]] = {n: Counter() for n in rows.roles if rows.kinds[n] in _LABELS}

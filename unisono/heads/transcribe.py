@@ -19,6 +19,7 @@ from torch import Tensor
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.ctc import BLANK, best_path, prefix_search, steps_needed
+from unisono.heads.distill import soft_classes
 from unisono.heads.readout import Readout
 from unisono.packed import Packed
 
@@ -108,6 +109,17 @@ class Transcribe(Head):
             padded[has].transpose(0, 1), targets["characters"], steps, counts, BLANK, "sum", zero_infinity=True
         )
         return Loss(each, units)
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """Over what every state of the sound says, of rows that have a text."""
+        assert isinstance(teacher, Transcribe)
+        with torch.no_grad():
+            goal = teacher.logits(taught)
+        each = soft_classes(self.logits(states), goal)  # (N,)
+        layout, device = states.layout, states.device
+        rows = layout.segments(device)
+        counts = layout.positions(device) < self._steps(states, targets)[rows]
+        return Loss((each * (counts & (targets["counts"] > 0)[rows])).sum(), self.units(targets))
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets, *, beams: int | None = None) -> list[Prediction]:

@@ -84,6 +84,11 @@ class ImageStem(Stem):
         self.convolutions = nn.Sequential(*steps)
         rest = options.patch // 2**options.convolutions
         self.cut = nn.Conv2d(channels[-1], width, rest, stride=rest)
+        # What a patch holds should be as loud as where it lies; PyTorch's own start is several times as quiet.
+        for layer in self.convolutions:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.cut.weight, nonlinearity="linear")
         self.start = nn.Parameter(torch.randn(width) * 0.02)
 
     def tokens(

@@ -34,7 +34,7 @@ def model_card(
         "```python",
         "import unisono",
         'model = unisono.load("this/folder")',
-        'model.predict_all("A sentence.")',
+        _asked(model),
         "```",
         "",
     ]
@@ -62,3 +62,12 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _asked(model: MultiTaskModel) -> str:
+    """How to ask the model, as Python."""
+    if model.text_tasks:
+        return 'model.predict_all("A sentence.")'
+    name, task = next(iter(model.tasks.items()))
+    row = ", ".join(f'"{role}": ...' for role in task.inputs)
+    return f'model.predict("{name}", [{{{row}}}])'

@@ -166,6 +166,6 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
         out[split] = {
             **facts,
             "bad": tables.quarantine.reasons(name, split),
-            "cut": int((examples[split].lengths >= limit).sum()),
+            "cut": 0 if tables.tasks[name].kind.windows else int((examples[split].lengths >= limit).sum()),
         }
     return out

@@ -80,11 +80,13 @@ def _names(source: Path, settings: Settings) -> Iterator[tuple[int, str | Bad]]:
 
 
 def _row(path: Path, root: Path) -> dict[str | int, Any] | Bad:
+    if not path.is_file():
+        return Bad("no annotation of this name", str(path))
     try:
         with path.open("rb") as file:
             content = file.read(_MOST + 1)
     except OSError as e:
-        return Bad(f"no annotation: {e.strerror or 'it cannot be read'}", str(path))
+        return Bad(f"the annotation cannot be read: {e.strerror or e}", str(path))
     if len(content) > _MOST:
         return Bad(f"an annotation of more than {_MOST >> 20} MB", str(path))
     try:
