@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unisono.packed import Layout
-from unisono.stems import Stem
+from unisono.stems import Stem, Tokens
 
-SEGMENTS = (
-    "segments"  # field of an example: how many vectors each of the task's stems gives, 0 where its input is missing
-)
+# Field of an example: how many vectors each of the task's stems gives, 0 where its input is missing.
+SEGMENTS = "segments"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,45 @@ class Inputs:
         if part is None or types is None or part.places is None:
             return types
         return types.new_zeros(self.layout.total).index_copy(0, part.places, types)
+
+
+def read(
+    rows: Sequence[Mapping[str, Any]],
+    stems: Mapping[str, Stem],
+    roles: Mapping[str, Sequence[str]],
+    *,
+    asked: Sequence[str],
+    words: bool,
+    most: Mapping[str, int | None],
+) -> list[Tokens | str]:
+    """What the stems make of each row's inputs; for a row that has none, or a broken one, the reason instead.
+
+    Args:
+        rows: role -> value.
+        stems: those of the task, in order; ``roles``: stem -> the roles that it reads.
+        asked: the roles of which a row must have one, for the reason.
+        words: text is already split into words.
+        most: stem -> vectors of a row at most; None: the stem's own limit.
+    """
+    found: list[Tokens] = [{} for _ in rows]
+    reasons: dict[int, str] = {}
+    lengths = np.zeros((len(rows), len(stems)), np.int32)
+    for at, (name, stem) in enumerate(stems.items()):
+        have = [i for i, row in enumerate(rows) if any(row.get(role) is not None for role in roles[name])]
+        taken = stem.tokens([rows[i] for i in have], words=words, max_length=most[name])
+        for i, tokens in zip(have, taken, strict=True):
+            if isinstance(tokens, str):
+                reasons.setdefault(i, tokens)
+            else:
+                found[i] |= tokens
+                lengths[i, at] = stem.length(tokens)
+    out: list[Tokens | str] = []
+    for i, example in enumerate(found):
+        if i in reasons or not lengths[i].any():
+            out.append(reasons.get(i, f"no input: {' and '.join(asked)} missing"))
+        else:
+            out.append(example if len(stems) == 1 else {**example, SEGMENTS: lengths[i]})
+    return out
 
 
 def collate(stems: Mapping[str, Stem], examples: Sequence[Mapping[str, np.ndarray]]) -> Inputs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unisono import __version__, files
-from unisono.heads import Example, Head, Loss, Prediction, Row, Targets
-from unisono.inputs import SEGMENTS, Inputs, collate
+from unisono.batch import Batch
+from unisono.heads import Example, Head, Loss, Prediction, Row
+from unisono.inputs import SEGMENTS, Inputs, collate, read
 from unisono.packed import Packed, passes
 from unisono.recipe import nearest
 from unisono.stems import Stem, TextStem, find_stem
@@ -30,44 +30,6 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 class ModelError(Exception):
     """A model folder that cannot be loaded, or a request that the model cannot serve; one line, with the next step."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of one task, packed from the shortest to the longest.
-
-    Args:
-        task: its name.
-        inputs: what the stems made of them.
-        targets: what the head collated; labels may be missing.
-        order: order[b] is the place that sequence b had in the examples it was made from.
-    """
-
-    task: str
-    inputs: Inputs
-    targets: Targets
-    order: tuple[int, ...]
-
-    def to(self, device: torch.device) -> Batch:
-        return replace(
-            self,
-            inputs=self.inputs.to(device),
-            targets={name: value.to(device) for name, value in self.targets.items()},
-        )
-
-    def restore(self, things: Sequence[Any]) -> list[Any]:
-        """Puts one thing a sequence back into the order of the examples."""
-        out: list[Any] = [None] * len(self.order)
-        for thing, place in zip(things, self.order, strict=True):
-            out[place] = thing
-        return out
-
-
-def moved(batches: Sequence[Batch], device: torch.device) -> tuple[Batch, ...]:
-    """Batches over the same rows on a device; their inputs stay the same tensors."""
-    first = batches[0].to(device)
-    rest = (replace(batch.to(device), inputs=first.inputs) for batch in batches[1:])
-    return (first, *rest)
 
 
 class MultiTaskModel(nn.Module):
@@ -161,28 +123,10 @@ class MultiTaskModel(nn.Module):
                     f'task "{task}": other inputs take up to {others:,} of {whole:,} places, which leaves a text no '
                     "room: make them shorter under stems: (audio: seconds), or the trunk longer: trunk.max_length"
                 )
-        found: list[Example] = [{} for _ in rows]
-        reasons: dict[int, str] = {}
-        lengths = np.zeros((len(rows), len(stems)), np.int32)
-        for at, (name, stem) in enumerate(stems.items()):
-            roles = spec.roles_of(name)
-            have = [i for i, row in enumerate(rows) if any(row.get(role) is not None for role in roles)]
-            read = stem.tokens(
-                [rows[i] for i in have], words=spec.kind.words, max_length=room if name == "text" else spec.max_length
-            )
-            for i, tokens in zip(have, read, strict=True):
-                if isinstance(tokens, str):
-                    reasons.setdefault(i, tokens)
-                else:
-                    found[i] |= tokens
-                    lengths[i, at] = stem.length(tokens)
-        out: list[Example | str] = []
-        for i, example in enumerate(found):
-            if i in reasons or not lengths[i].any():
-                out.append(reasons.get(i, f"no input: {' and '.join(spec.inputs)} missing"))
-            else:
-                out.append(example if len(stems) == 1 else {**example, SEGMENTS: lengths[i]})
-        return out
+        return read(
+            rows, stems, {name: spec.roles_of(name) for name in stems}, asked=spec.inputs,
+            words=spec.kind.words, most={name: room if name == "text" else spec.max_length for name in stems},
+        )  # fmt: skip
 
     def length(self, task: str, example: Mapping[str, np.ndarray]) -> int:
         """How many vectors the trunk gets of an example."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
+from unisono.batch import moved
 from unisono.data import Examples
-from unisono.model import MultiTaskModel, moved
+from unisono.model import MultiTaskModel
 from unisono.prepare import Tables
 from unisono.train.bundles import NONE, Bundles
 from unisono.train.sampler import cut

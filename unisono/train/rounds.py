@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from unisono.balance.capture import Capture
+from unisono.batch import Batch
 from unisono.heads import Loss
-from unisono.model import Batch
 from unisono.packed import Packed
 from unisono.train.step import Around, Losses, Pass, at_states, gradients, send_back
 

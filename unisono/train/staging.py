@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unisono import mix
+from unisono.batch import Batch
 from unisono.heads import Head, Loss
-from unisono.model import Batch, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.packed import Packed
 from unisono.prepare import Tables
 from unisono.recipe import Recipe, RecipeError

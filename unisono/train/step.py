@@ -10,8 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from unisono.batch import Batch
 from unisono.heads import Loss
-from unisono.model import Batch
 from unisono.packed import Packed
 
 Losses = dict[str, list[Tensor]]  # task -> each pass's total loss, detached

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -142,6 +142,18 @@ def split_files(paths: Iterable[Path]) -> dict[str, list[Path]]:
             )
         if found:
             out[split] = found
+    return out
+
+
+def split_folders(root: Path, holds: Callable[[Path], object]) -> dict[str, list[Path]]:
+    """The folders in ``root`` whose names speak of a split and that hold rows; or else ``root``, for training."""
+    out: dict[str, list[Path]] = {}
+    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+        split = split_of(folder.name)
+        if split and holds(folder):
+            out.setdefault(split, []).append(folder)
+    if not out and holds(root):
+        out["train"] = [root]
     return out
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_of
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_folders
 
 _RATED = re.compile(r"\d+_(\d+)\.")
 _IGNORED = {"unsup"}  # aclImdb: reviews without a label
@@ -45,14 +45,7 @@ class Folders(Reader):
         return [path for label in class_folders(source) for path in _texts(source / label)]
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
-        out: dict[str, list[Path]] = {}
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-            split = split_of(folder.name)
-            if split and class_folders(folder):
-                out.setdefault(split, []).append(folder)
-        if not out and class_folders(root):
-            out["train"] = [root]
-        return out
+        return split_folders(root, class_folders)
 
 
 def class_folders(folder: Path) -> list[str]:

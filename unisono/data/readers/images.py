@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unisono.data.readers.base import Reader, Record, Settings, split_of
+from unisono.data.readers.base import Reader, Record, Settings, split_folders
 from unisono.pictures import SUFFIXES
 
 
@@ -26,14 +26,7 @@ class Images(Reader):
         return [path for label in image_folders(source) for path in pictures(source / label)]
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
-        out: dict[str, list[Path]] = {}
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-            split = split_of(folder.name)
-            if split and image_folders(folder):
-                out.setdefault(split, []).append(folder)
-        if not out and image_folders(root):
-            out["train"] = [root]
-        return out
+        return split_folders(root, image_folders)
 
 
 def image_folders(folder: Path) -> list[str]:

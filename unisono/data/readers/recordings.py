@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_of
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_folders
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".raw", ".pcm")
 _HOLE = re.compile(r"\{([A-Za-z_]\w*)\}")
@@ -51,14 +51,7 @@ class Recordings(Reader):
         return [path for folder in (source, *inner) for path in sounds_in(folder)]
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
-        out: dict[str, list[Path]] = {}
-        for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-            split = split_of(folder.name)
-            if split and self.files(folder, settings):
-                out.setdefault(split, []).append(folder)
-        if not out and self.files(root, settings):
-            out["train"] = [root]
-        return out
+        return split_folders(root, lambda folder: self.files(folder, settings))
 
 
 def sounds_in(folder: Path) -> list[Path]:
