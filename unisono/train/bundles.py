@@ -24,15 +24,18 @@ class Bundle:
 
     Args:
         tasks: their names.
-        costs: (n,) int32 tokens of each row.
+        costs: (n,) int32 tokens of each row. ``units``: (n,) what each takes of a step's budget, tokens or 1.
         rows: (m,) int64 which of them carry a label for one of the tasks.
+        size: what these take in an epoch.
         examples: (n, T) int64 the number of each task's example in each row, or NONE; left out for a single task, whose
             rows are its examples.
     """
 
     tasks: tuple[str, ...]
     costs: np.ndarray
+    units: np.ndarray
     rows: np.ndarray
+    size: float
     examples: np.ndarray | None = None
 
     @cached_property
@@ -86,12 +89,13 @@ class Bundles:
         """The bundle of that key."""
         return self._bundle(tuple(key.split(PLUS)))
 
-    def taken(self, bundle: Bundle, rows: Sequence[int]) -> dict[str, list[dict[str, np.ndarray] | None]]:
-        """task -> its encoded example of each of the rows, None where it has none."""
-        return {
-            task: [None if n == NONE else self.examples[task][n] for n in numbers]
-            for task, numbers in bundle.numbers(rows).items()
-        }
+    def taken(self, numbers: Mapping[str, Sequence[int]]) -> dict[str, list[dict[str, np.ndarray] | None]]:
+        """task -> its encoded examples of some rows, None where it has none.
+
+        Args:
+            numbers: as the bundle gives them.
+        """
+        return {task: [None if n == NONE else self.examples[task][n] for n in own] for task, own in numbers.items()}
 
     def counts(self, rows: Mapping[str, Sequence[int]]) -> dict[str, int]:
         """task -> how many of a step's rows carry a label of it.
@@ -124,17 +128,9 @@ class Bundles:
             groups[(task,) if task in apart else self._of[task]].append(task)
         return [self._bundle(tuple(group)) for group in groups.values()]
 
-    def size(self, bundle: Bundle) -> float:
-        """Its rows' cost in an epoch: tokens, or rows where steps are counted in rows."""
-        return float(self.units(bundle)[bundle.rows].sum()) * self._repeat[bundle.tasks[0]]
-
     def epoch(self, tasks: Iterable[str]) -> float:
-        """The cost of an epoch of these tasks."""
-        return sum(self.size(bundle) for bundle in self.split(tasks))
-
-    def units(self, bundle: Bundle) -> np.ndarray:
-        """(n,) what a row takes of a step's budget."""
-        return np.ones(len(bundle.costs), np.int32) if self._by_rows else bundle.costs
+        """The cost of an epoch of these tasks: tokens, or rows where steps are counted in rows."""
+        return sum(bundle.size for bundle in self.split(tasks))
 
     # -- in detail -------------------------------------------------------------------------------------------------
 
@@ -144,7 +140,7 @@ class Bundles:
         return self._made[tasks]
 
     def _single(self, task: str) -> Bundle:
-        return Bundle((task,), self.examples[task].lengths, self.drawn[task])
+        return self._with((task,), self.examples[task].lengths, self.drawn[task])
 
     def _several(self, tasks: tuple[str, ...]) -> Bundle:
         together = self._of[tasks[0]]
@@ -153,7 +149,14 @@ class Bundles:
         useful = np.zeros(len(found), bool)
         for column, task in enumerate(tasks):
             useful |= self._labels[task][found[:, column]]
-        return Bundle(tasks, costs, np.flatnonzero(useful), found)
+        return self._with(tasks, costs, np.flatnonzero(useful), found)
+
+    def _with(
+        self, tasks: tuple[str, ...], costs: np.ndarray, rows: np.ndarray, examples: np.ndarray | None = None
+    ) -> Bundle:
+        units = np.ones(len(costs), np.int32) if self._by_rows else costs
+        size = float(units[rows].sum()) * self._repeat[tasks[0]]
+        return Bundle(tasks, costs, units, rows, size, examples)
 
     def _match(self, recipe: Recipe, tables: Tables) -> None:
         alike: dict[tuple[object, ...], list[str]] = defaultdict(list)

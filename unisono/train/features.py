@@ -30,8 +30,7 @@ class Features:
         self._passes, self._tasks = passes, tasks
         self._states: Packed | None = None
         self._seeds: list[int] = []
-        self._found: list[list[Tensor | None]] = []  # pass -> task -> (N, D)
-        self._like: list[Tensor] = []  # pass -> (N, D), for its shape
+        self._rows: list[Tensor] = []  # of each pass (T, N, D) float32
 
     def forward(self, units: Mapping[str, int], weights: Mapping[str, float], around: Around) -> Losses:
         """Runs the passes up to the trunk's output and back to it; heads get their gradients, with the recipe's λ."""
@@ -40,8 +39,8 @@ class Features:
             self._seeds.append(int(torch.randint(2**62, ())))
             states = self._states_of(one, self._seeds[-1], around, graph=len(self._passes) == 1)
             found = dict(at_states(states, one, units, weights, around, losses))
-            self._found.append([found.get(task) for task in self._tasks])
-            self._like.append(states.values.detach())
+            nothing = torch.zeros_like(states.values)
+            self._rows.append(torch.stack([found.get(task, nothing).float() for task in self._tasks]))
             if len(self._passes) == 1:
                 self._states = states
         return losses
@@ -49,14 +48,15 @@ class Features:
     def gramian(self) -> Tensor:
         """(T, T) inner products of the gradients, float64 on the CPU."""
         out = torch.zeros(len(self._tasks), len(self._tasks), dtype=torch.float64)
-        for number in range(len(self._found)):
-            rows = self._rows(number).flatten(1)
-            out += (rows @ rows.T).cpu().double()
+        for rows in self._rows:
+            out += (rows.flatten(1) @ rows.flatten(1).T).cpu().double()
         return out
 
     def matrix(self) -> Tensor:
-        """(T, ΣND) the gradients themselves."""
-        return torch.cat([self._rows(number).flatten(1) for number in range(len(self._found))], dim=1)
+        """(T, ΣND) the gradients themselves; of a process without rows, (T, 0)."""
+        if not self._rows:
+            return torch.zeros(len(self._tasks), 0)
+        return torch.cat([rows.flatten(1) for rows in self._rows], dim=1)
 
     def backward(self, weights: Tensor, update: Tensor | None, around: Around) -> None:
         """Adds the shared parameters' gradient to ``.grad``.
@@ -65,22 +65,16 @@ class Features:
             weights: (T,) of the tasks' gradients. ``update``: (ΣND,) what to take in place of their weighted sum.
         """
         at = 0
-        for number, one in enumerate(self._passes):
-            like = self._like[number]
+        for one, seed, rows in zip(self._passes, self._seeds, self._rows, strict=True):
             if update is None:
-                gradient = torch.tensordot(weights.to(like.device, torch.float32), self._rows(number), dims=1)
+                gradient = torch.tensordot(weights.to(rows), rows, dims=1)  # (N, D)
             else:
-                gradient = update[at : at + like.numel()].view_as(like)
-                at += like.numel()
-            states = self._states or self._states_of(one, self._seeds[number], around, graph=True)
-            send_back(states, gradient.to(like.dtype))
+                gradient = update[at : at + rows[0].numel()].view_as(rows[0])
+                at += rows[0].numel()
+            states = self._states or self._states_of(one, seed, around, graph=True)
+            send_back(states, gradient.to(states.values.dtype))
 
     def _states_of(self, one: Pass, seed: int, around: Around, *, graph: bool) -> Packed:
         torch.manual_seed(seed)
         with torch.set_grad_enabled(graph), around.autocast():
             return around.states(one.batches)
-
-    def _rows(self, number: int) -> Tensor:
-        """(T, N, D) float32."""
-        like = self._like[number]
-        return torch.stack([(torch.zeros_like(like) if g is None else g).float() for g in self._found[number]])

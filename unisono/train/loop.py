@@ -278,7 +278,7 @@ class Loop:
         share = self.shares()
         for key in share:
             bundle = self.bundles[key]
-            self.sampler.add(key, self.bundles.units(bundle), bundle.rows)
+            self.sampler.add(key, bundle.units, bundle.rows)
         return self.sampler.draw(share)
 
     def _forward_backward(

@@ -37,9 +37,10 @@ def cut_up(
         bundle = bundles[key]
         for half, own in enumerate([taken[::2], taken[1::2]] if halves else [taken]):
             for part in cut(own, bundle.costs, most=most):
-                batches = model.collate_shared(bundles.taken(bundle, part))
-                numbers = {t: tuple(n for n in found if n != NONE) for t, found in bundle.numbers(part).items()}
-                out.append(Pass(moved(batches, device), numbers, half))
+                numbers = bundle.numbers(part)
+                batches = model.collate_shared(bundles.taken(numbers))
+                there = {task: tuple(n for n in found if n != NONE) for task, found in numbers.items()}
+                out.append(Pass(moved(batches, device), there, half))
     return out
 
 

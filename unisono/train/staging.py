@@ -83,7 +83,7 @@ class Staging:
         bundles = self.bundles.split(self.tasks, apart=self.teachers)
         share = mix.shares(
             wanted.by,
-            {bundle.key: self.bundles.size(bundle) for bundle in bundles},
+            {bundle.key: bundle.size for bundle in bundles},
             progress=progress,
             temperature=wanted.temperature,
             weights={bundle.key: wanted.weights.get(bundle.tasks[0], 0.0) for bundle in bundles},
