@@ -20,11 +20,10 @@ from torch import Tensor, nn
 
 from unisono.dropout import Dropout
 from unisono.packed import Layout
+from unisono.sounds import Pcm, Unreadable, filterbank, log_mel, read_sound
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.masks import spec_augment
-from unisono.stems.mel import filterbank, log_mel
-from unisono.stems.sound import Pcm, Unreadable, read_sound
 
 _STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}  # over time, of the layers; over bands always 2
 _SAMPLE = 256  # training rows from which the mean and spread of a band are taken

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from unisono.stems.mel import count, filterbank, log_mel
+from unisono.sounds.mel import count, filterbank, log_mel
 
 
 def mel(f: float) -> float:

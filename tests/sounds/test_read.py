@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.stems.sound import Pcm, Unreadable, read_sound
+from unisono.sounds.read import Pcm, Unreadable, read_sound
 
 sf = pytest.importorskip("soundfile")
 RATE = 8000
