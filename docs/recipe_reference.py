@@ -39,6 +39,11 @@ def render(schema: Mapping[str, Any]) -> str:
             for name, section in defs.items()
             if name.endswith("_head")
         ),
+        *(
+            _section(f"stems.{name.removesuffix('_stem')}", "", section, defs)
+            for name, section in defs.items()
+            if name.endswith("_stem")
+        ),
         _section(
             "balance",
             "A plain text stands for `{method: text}`; a method's options ([balance.md](balance.md)) stand beside it.",
@@ -86,7 +91,7 @@ def _type(value: Mapping[str, Any]) -> str:
         return f"`{value['const']}`"
     kind = value.get("type", "anything")
     if kind == "array":
-        return f"list of {_type(value['items'])}"
+        return f"list of {_type(value['items'] if 'items' in value else value['prefixItems'][0])}"
     if kind == "object":
         return "mapping"
     names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}

@@ -24,6 +24,7 @@ from unisono.heads.transcribe import Transcribe
 from unisono.heads.translate import Translate
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
+from unisono.stems import STEMS
 
 PAIR = "pair"  # the second half of a text
 STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
@@ -322,6 +323,16 @@ def schema() -> dict[str, Any]:
             }
         )
     task["allOf"] = rules
+    out["properties"]["stems"] = {
+        "type": "object",
+        "description": out["properties"]["stems"]["description"],
+        "properties": {name: {"$ref": f"#/$defs/{name}_stem"} for name in STEMS if name != "text"},
+    }
+    for name, stem in STEMS.items():
+        if name != "text":  # its options are the trunk's
+            options = stem.Options.model_json_schema(ref_template="#/$defs/{model}")
+            defs.update(options.pop("$defs", {}))
+            defs[f"{name}_stem"] = {**options, "title": f"options of the stem {name}"}
     data.setdefault("description", "where the rows are")
     out["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     out["title"] = "Unisono recipe"
