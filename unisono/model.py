@@ -405,7 +405,7 @@ class MultiTaskModel(nn.Module):
         heads = {}
         for name, task in tasks.items():
             fitted = json.loads((folder / "heads" / f"{name}.json").read_text(encoding="utf-8"))
-            heads[name] = task.kind.head(trunk.width, task.options, fitted)
+            heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
         model = cls(stems, trunk, heads, tasks)
         readme = folder / "README.md"
         model.card = readme.read_text(encoding="utf-8") if readme.exists() else ""

@@ -88,7 +88,7 @@ def build_model(recipe: Recipe, tables: Tables) -> MultiTaskModel:
     heads = {}
     for name, task in tables.tasks.items():
         fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
-        heads[name] = task.kind.head(trunk.width, task.options, fitted)
+        heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
     return MultiTaskModel(stems, trunk, heads, tables.tasks)
 
 

@@ -14,7 +14,7 @@ from unisono import metrics
 from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
-from unisono.heads.detect import Detect
+from unisono.heads.detect_dense import DetectDense
 from unisono.heads.regress import Regress
 from unisono.heads.segment import Segment
 from unisono.heads.span import Span
@@ -109,7 +109,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
         ),
         Kind(
             "detect",
-            Detect,
+            DetectDense,  # or DetectSet: see Detect.make
             {"image": Role("image", required=True)},
             {"boxes": Role("boxes")},
             metrics.score_boxes,

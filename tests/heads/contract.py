@@ -12,7 +12,9 @@ import torch
 
 from unisono.heads import Example, Head, Options, Prediction, Row, Targets
 from unisono.heads.classify import Classify, ClassifyOptions
-from unisono.heads.detect import Detect, DetectOptions
+from unisono.heads.detect import DetectOptions
+from unisono.heads.detect_dense import DetectDense
+from unisono.heads.detect_set import DetectSet
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import Span, SpanOptions
@@ -152,6 +154,7 @@ def _same_boxes(prediction: Prediction, row: Row) -> bool:
     return all(np.allclose(a["box"], b["box"], atol=0.25) for a, b in zip(sure, row["boxes"], strict=True))
 
 
+_QUERIES = DetectOptions(decoder="set", queries=4, layers=2, heads=2, feedforward=32)
 _IMAGES: list[Row] = [{"image": "x" * (i + 1)} for i in range(8)]
 _MASKED: list[Row] = [{**row, "mask": _mask(row, i)} for i, row in enumerate(_IMAGES)]
 _BOXED: list[Row] = [_boxed(row, i) for i, row in enumerate(_IMAGES)]
@@ -214,7 +217,8 @@ CASES = [
     ),
     Case("regress", Regress, RegressOptions(), _VALUES, BARE, _near),
     Case("regress, huber", Regress, RegressOptions(loss="huber", pool="mean"), _VALUES, BARE, _near),
-    Case("detect", Detect, DetectOptions(), _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=150),
+    Case("detect", DetectDense, DetectOptions(), _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=150),
+    Case("detect, set", DetectSet, _QUERIES, _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=140),
     Case(
         "segment", Segment, SegmentOptions(doublings=1, void=(9,)), _MASKED, _UNMASKED, _like_the_mask, tokens=_patches
     ),

@@ -36,7 +36,7 @@ def test_who_says_the_same_pays_nothing_and_stays(case: Case) -> None:
     loss = head.distill(states, targets, case.build(), states.like(states.values.detach()))
     assert abs(loss.total.item()) < 1e-5
     loss.total.backward()
-    assert all(p.grad is None or p.grad.abs().max() < 1e-5 for p in head.parameters())
+    assert all(p.grad is None or p.grad.abs().max() < 3e-5 for p in head.parameters())
 
 
 @every_head

@@ -68,6 +68,11 @@ class Head(nn.Module, ABC):
     fitted: dict[str, Any]
 
     @classmethod
+    def make(cls, width: int, options: Any, fitted: dict[str, Any]) -> Head:
+        """The module. A kind with several decoders chooses here, by its options."""
+        return cls(width, options, fitted)
+
+    @classmethod
     @abstractmethod
     def fit(cls, rows: Iterable[Row], options: Any) -> dict[str, Any]:
         """One pass over the training rows (some without labels). Returns plain JSON."""

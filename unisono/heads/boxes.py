@@ -11,14 +11,20 @@ def corners(sides: Tensor) -> Tensor:
     return sides * sides.new_tensor([-1, -1, 1, 1])
 
 
+def edges(boxes: Tensor) -> Tensor:
+    """(..., 4) middle across, middle down, width, height -> left, top, right, bottom."""
+    middle, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([middle - half, middle + half], -1)
+
+
 def giou(a: Tensor, b: Tensor) -> Tensor:
-    """(M, 4), (M, 4) -> (M,): intersection over union, less the share of the hull that neither covers; -1 to 1.
+    """(..., 4), (..., 4) -> (...): intersection over union, less the share of the hull that neither covers; -1 to 1.
 
     Rezatofighi et al. 2019 (https://arxiv.org/abs/1902.09630), algorithm 1.
     """
-    both = _area(torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:]))
-    hull = _area(torch.minimum(a[:, :2], b[:, :2]), torch.maximum(a[:, 2:], b[:, 2:])).clamp(min=1e-9)
-    union = (_area(a[:, :2], a[:, 2:]) + _area(b[:, :2], b[:, 2:]) - both).clamp(min=1e-9)
+    both = _area(torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:]))
+    hull = _area(torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])).clamp(min=1e-9)
+    union = (_area(a[..., :2], a[..., 2:]) + _area(b[..., :2], b[..., 2:]) - both).clamp(min=1e-9)
     return both / union - (hull - union) / hull
 
 

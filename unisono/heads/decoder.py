@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unisono.dropout import Dropout
+from unisono.heads.grid import Grid
 from unisono.packed import Layout, Packed
 
 _FORGET_EVERY = 8  # steps between two looks for slots that nothing descends from
@@ -81,8 +82,8 @@ class Decoder(nn.Module):
         tokens = dict.fromkeys(used, 0)  # a source's targets ask as one query: that attention is not causal
         for b, length in zip(sources, targets.lengths, strict=True):
             tokens[b] += length
-        own, asks = _Grid(targets, ids.device), _Grid(Layout(tokens.values()), ids.device)
-        answers = _Grid(states.layout, ids.device)
+        own, asks = Grid(targets, ids.device), Grid(Layout(tokens.values()), ids.device)
+        answers = Grid(states.layout, ids.device)
         memory = answers.spread(self.source(states.values.to(self.vectors.dtype)))
         memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)  # (B, L, layers, 2, H, K)
         x = self.drop(self._embed(ids, self.places[targets.positions(ids.device)]))
@@ -93,7 +94,7 @@ class Decoder(nn.Module):
 
     def open(self, states: Packed) -> Cache:
         """A cache for B sentences, one hypothesis each, nothing decoded yet."""
-        answers = _Grid(states.layout, states.device)
+        answers = Grid(states.layout, states.device)
         values = self.source(states.values.to(self.vectors.dtype))
         memory = answers.spread(values)
         memory = memory.view(*memory.shape[:2], len(self.layers), 2, self.heads, -1)
@@ -129,7 +130,7 @@ class _Layer(nn.Module):
         self.up, self.down = nn.Linear(width, feedforward), nn.Linear(feedforward, width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Tensor, own: _Grid, asks: _Grid, memory: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, own: Grid, asks: Grid, memory: Tensor, mask: Tensor | None) -> Tensor:
         """x (M, D), memory (B, L, 2, H, K) -> (M, D)."""
         # Pads stand at the end of each row: no real token looks at them, so the causal mask is mask enough.
         q, k, v = self._split(own.spread(self.own(self.norm_own(x))), 3).permute(2, 0, 3, 1, 4)  # (B, H, S, K) each
@@ -243,63 +244,6 @@ def _look(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) ->
         scores.view(sentences, heads, hypotheses, -1).add_(mask)
     seen = torch.bmm(torch.softmax(scores, dim=-1), values.flatten(0, 1))
     return seen.view(sentences, heads, hypotheses, width).transpose(1, 2).flatten(2)
-
-
-class _Grid:
-    """The places of a pack's tokens in a padded (B, L) grid, pads last."""
-
-    def __init__(self, layout: Layout, device: torch.device) -> None:
-        self.layout, self.even = layout, layout.total == layout.count * layout.longest
-        self.mask: Tensor | None = None
-        if self.even:
-            return
-        lengths = torch.tensor(layout.lengths, device=device)[:, None]
-        column = torch.arange(layout.longest, device=device)
-        self.into = (layout.starts(device)[:, None] + column.minimum(lengths - 1)).flatten()  # (B * L,)
-        self.back = layout.segments(device) * layout.longest + layout.positions(device)  # (N,)
-        self.mask = torch.zeros(layout.count, layout.longest, device=device)
-        self.mask = self.mask.masked_fill_(column >= lengths, -math.inf)[:, None, None]
-
-    def spread(self, packed: Tensor) -> Tensor:
-        """(N, D) -> (B, L, D). What stands in the pads must not matter later: no gradient comes back from them."""
-        padded = packed if self.even else _Spread.apply(packed, self.into, self.back)  # type: ignore[no-untyped-call]
-        return padded.view(self.layout.count, self.layout.longest, -1)
-
-    def gather(self, padded: Tensor) -> Tensor:
-        """(B, L, D) -> (N, D)."""
-        flat = padded.flatten(0, 1)
-        if self.even:
-            return flat
-        packed: Tensor = _Gather.apply(flat, self.back)  # type: ignore[no-untyped-call]
-        return packed
-
-
-class _Spread(torch.autograd.Function):
-    """``packed[into]``. Its backward reads one row per token instead of adding up rows, which is serial on a CPU."""
-
-    @staticmethod
-    def forward(ctx: Any, packed: Tensor, into: Tensor, back: Tensor) -> Tensor:
-        ctx.back = back
-        return packed.index_select(0, into)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return grads[0].index_select(0, ctx.back), None, None
-
-
-class _Gather(torch.autograd.Function):
-    """``padded[back]``, no row twice."""
-
-    @staticmethod
-    def forward(ctx: Any, padded: Tensor, back: Tensor) -> Tensor:
-        ctx.back, ctx.rows = back, len(padded)
-        return padded.index_select(0, back)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        out = grads[0].new_zeros(ctx.rows, *grads[0].shape[1:])
-        out[ctx.back] = grads[0]
-        return out, None
 
 
 def _sinusoids(length: int, width: int) -> Tensor:

@@ -1,53 +1,56 @@
-"""detect: boxes of objects in an image, a guess at each patch: the class, the sides of the box, how central it is.
-
-FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355) on one map, that of the patch states, with its centre sampling
-(the authors' later default) and the loss of generalized intersection over union (Rezatofighi et al. 2019,
-https://arxiv.org/abs/1902.09630). Every patch near the middle of an object teaches, so few images suffice.
-"""
+"""detect: boxes of objects in an image. What its two decoders share: the options, the classes, the check of labels."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from pydantic import Field
-from torch import Tensor, nn
+from pydantic import Field, model_validator
+from torch import Tensor
 
-from unisono.dropout import Dropout
 from unisono.heads import base
-from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
-from unisono.heads.boxes import corners, giou, suppressed
-from unisono.heads.distill import soft_labels
+from unisono.heads.base import Head, Row, UnfitRow
 from unisono.heads.names import unknown
-from unisono.packed import Packed
 
-_UNKNOWN, _NOTHING = -100, -1  # in stored classes: an image without labels; a patch at no object
-_COMMON = 0.01  # probability of an object at a patch before training (Lin et al. 2017, section 4.1)
-_CANDIDATES = 1000  # guesses of an image that are compared with one another
-_ALPHA, _GAMMA = 0.25, 2.0  # of the focal loss, as there
+_OF = {"dense": ("hidden", "radius", "overlap"), "set": ("queries", "layers", "heads", "feedforward")}
 
 
 class DetectOptions(base.Options):
     """What a recipe may say about a detection head."""
 
-    hidden: int | None = Field(None, gt=0, description="width of the hidden layer; default: the trunk's")
-    radius: float = Field(1.5, gt=0, description="in patches: what is so near to an object's middle stands for it")
+    decoder: Literal["dense", "set"] = Field(
+        "dense", description="dense: a guess at each patch, learns from few images; set: queries that share out objects"
+    )
+    hidden: int | None = Field(None, gt=0, description="dense: width of the hidden layer; default: the trunk's")
+    radius: float = Field(1.5, gt=0, description="dense: in patches; what is so near an object's middle stands for it")
+    overlap: float = Field(
+        0.5, gt=0, le=1, description="dense: of two boxes of a class that overlap more, the better stays"
+    )
+    queries: int = Field(100, ge=1, le=4096, description="set: guesses of an image, no fewer than an image has objects")
+    layers: int = Field(6, ge=1, description="set: decoder layers")
+    heads: int | None = Field(None, ge=1, description="set: attention heads; default: one per 32 of the trunk's width")
+    feedforward: int | None = Field(None, ge=1, description="set: feed-forward width; default: 4 times the trunk's")
     threshold: float = Field(0.05, ge=0, lt=1, description="boxes of a lower score are not predicted")
-    overlap: float = Field(0.5, gt=0, le=1, description="of two boxes of a class that overlap more, the better stays")
     most: int = Field(100, ge=1, description="boxes of an image at most")
     labels: tuple[str, ...] | None = Field(None, description="the class names; default: those of the data, sorted")
 
+    @model_validator(mode="after")
+    def _agree(self) -> DetectOptions:
+        fields = type(self).model_fields
+        for decoder, names in _OF.items():
+            for name in names:
+                if decoder != self.decoder and getattr(self, name) != fields[name].default:
+                    raise ValueError(f"{name} belongs to decoder: {decoder}, this one is {self.decoder}")
+        return self
+
 
 class Detect(Head):
-    """A class, four distances and a centredness for each patch.
+    """Boxes with a class and a score.
 
     A row's label is a list of ``{"label": name, "box": [left, top, right, bottom]}`` in pixels of the image, an empty
-    list for an image without objects, ``None`` where nobody has looked. The unit is an image; its loss is a sum over
-    patches divided by the patches that stand for an object.
+    list for an image without objects, ``None`` where nobody has looked. The unit is an image.
 
     ``fitted``: ``labels`` (V names in the order of the logits).
     """
@@ -61,136 +64,53 @@ class Detect(Head):
         super().__init__()
         self.options, self.fitted = options, fitted
         self.labels: tuple[str, ...] = tuple(fitted["labels"])
-        hidden = options.hidden or width
-        self.hidden = nn.Sequential(Dropout(options.dropout), nn.Linear(width, 2 * hidden), nn.GELU())
-        self.classes = nn.Linear(hidden, len(self.labels))
-        self.shape = nn.Linear(hidden, 5)  # log distances to left, top, right, bottom, in patches; centredness
-        nn.init.constant_(self.classes.bias, -math.log((1 - _COMMON) / _COMMON))
+
+    @classmethod
+    def make(cls, width: int, options: Any, fitted: dict[str, Any]) -> Head:
+        """The decoder that the options ask for."""
+        from unisono.heads.detect_dense import DetectDense  # both are built on this file
+        from unisono.heads.detect_set import DetectSet
+
+        return {"dense": DetectDense, "set": DetectSet}[options.decoder](width, options, fitted)
 
     @classmethod
     def fit(cls, rows: Iterable[Row], options: DetectOptions) -> dict[str, Any]:
-        names = list(options.labels or ()) or sorted({str(b["label"]) for row in rows for b in row.get("boxes") or ()})
-        if not names:
+        names: set[str] = set()
+        most = 0
+        for row in rows:
+            said = row.get("boxes") or ()
+            names.update(str(b["label"]) for b in said)
+            most = max(most, len(said))
+        if not (names or options.labels):
             raise ValueError("no training row has a box; see where the boxes come from, or name labels: head.labels")
-        return {"labels": names}
+        if options.decoder == "set" and most > options.queries:
+            raise ValueError(f"an image has {most} objects, and head.queries is {options.queries}: ask for more")
+        return {"labels": list(options.labels or sorted(names))}
 
-    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
-        """``classes``: (h * w,) int32 class of the object at each patch, -1 for none; ``sides``: (h * w * 4,) float32
-        distances to its sides in patches; ``still``: the image must not be moved, for boxes would not follow.
+    def boxes(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
+        """A row's boxes (n, 4) float64, as they came, and the numbers of their classes (n,).
+
+        Raises:
+            UnfitRow: an unknown class, or a box without an area.
         """
-        down, across, height, width = (int(n) for n in tokens["grid"])
-        said = row.get("boxes")
-        classes = np.full(down * across, _UNKNOWN if said is None else _NOTHING, np.int32)
-        sides = np.zeros((down * across, 4), np.float32)
-        if said:
-            scale = np.array([across / width, down / height] * 2)
-            boxes = np.array([b["box"] for b in said], np.float64).reshape(-1, 4) * scale
-            for one in said:
-                if str(one["label"]) not in self.labels:
-                    raise unknown("label", str(one["label"]), self.labels)
-            if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
-                raise UnfitRow("a box without an area")
-            places = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1).reshape(-1, 2) + 0.5  # (h * w, 2)
-            for box, one in sorted(zip(boxes, said, strict=True), key=lambda pair: -_area(pair[0])):  # small ones win
-                gaps = np.concatenate([places - box[:2], box[2:] - places], 1)  # (h * w, 4)
-                middle = (box[:2] + box[2:]) / 2
-                at = (gaps.min(1) > 0) & (np.abs(places - middle).max(1) <= self.options.radius)
-                if not at.any():  # between the middles of all patches: the nearest stands for it
-                    at = np.zeros_like(at)
-                    at[np.square(places - middle).sum(1).argmin()] = True
-                classes[at] = self.labels.index(str(one["label"]))
-                sides[at] = gaps[at].clip(min=0.05)
-        return {"classes": classes, "sides": sides.reshape(-1), "still": np.ones(1, np.int32)}
+        said = row.get("boxes") or ()
+        for one in said:
+            if str(one["label"]) not in self.labels:
+                raise unknown("label", str(one["label"]), self.labels)
+        boxes = np.array([b["box"] for b in said], np.float64).reshape(-1, 4)
+        if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
+            raise UnfitRow("a box without an area")
+        return boxes, np.array([self.labels.index(str(b["label"])) for b in said], np.int64)
 
-    def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``classes`` (M,) int64 and ``sides`` (M, 4) of all patches end to end; ``grid`` (B, 4)."""
-        return {
-            "classes": torch.from_numpy(np.concatenate([e["classes"] for e in examples]).astype(np.int64)),
-            "sides": torch.from_numpy(np.concatenate([e["sides"] for e in examples])).view(-1, 4),
-            "grid": torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64)),
-        }
-
-    def units(self, targets: Targets) -> int:
-        """Images with labels."""
-        counts = targets["grid"][:, :2].prod(1).tolist()
-        return sum(int(part[0] != _UNKNOWN) for part in targets["classes"].split(counts))
-
-    def loss(self, states: Packed, targets: Targets) -> Loss:
-        logits, sides, centred, rows = self._guesses(states)
-        classes, goal = targets["classes"], targets["sides"]
-        known, at = classes != _UNKNOWN, classes >= 0  # (M,)
-        named = F.one_hot(classes.clamp(min=0), len(self.labels)) * at[:, None]
-        each = _focal(logits, named.to(logits.dtype)).sum(1) * known
-        fit = 1 - giou(corners(sides), corners(goal))
-        middle = F.binary_cross_entropy_with_logits(centred, _centred(goal), reduction="none")
-        each = each + torch.where(at, fit + middle, 0.0)
-        found = each.new_zeros(states.layout.count).index_add(0, rows, at.to(each.dtype)).clamp(min=1)  # (B,)
-        return Loss((each / found[rows]).sum(), self.units(targets))
-
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
-        """The teacher's classes and centredness at every patch, its boxes where it sees an object."""
-        assert isinstance(teacher, Detect)
-        logits, sides, centred, rows = self._guesses(states)
-        with torch.no_grad():
-            wanted, goal, middle, _ = teacher._guesses(taught)
-        seen = wanted.sigmoid().max(1).values  # (M,)
-        each = soft_labels(logits, wanted).sum(1) + soft_labels(centred, middle) * seen
-        each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != _UNKNOWN)
-        found = each.new_zeros(states.layout.count).index_add(0, rows, seen).clamp(min=1)  # (B,)
-        return Loss((each / found[rows]).sum(), self.units(targets))
-
-    @torch.no_grad()
-    def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
-        """``{"boxes": [{"label", "score", "box": [left, top, right, bottom]}, ...]}`` in pixels, best first."""
-        logits, sides, centred, _ = self._guesses(states)
-        scores = (logits.sigmoid() * centred.sigmoid()[:, None]).sqrt()  # (M, V)
-        sizes = [down * across for down, across in targets["grid"][:, :2].tolist()]
-        parts = zip(scores.split(sizes), sides.split(sizes), targets["grid"].tolist(), strict=True)
-        return [{"boxes": self._boxes(*part)} for part in parts]
-
-    def _boxes(self, scores: Tensor, sides: Tensor, grid: list[int]) -> list[dict[str, Any]]:
-        """One image's: (h * w, V) scores and (h * w, 4) distances in patches -> its boxes in pixels."""
-        down, across, height, width = grid
-        y, x = torch.meshgrid(torch.arange(down), torch.arange(across), indexing="ij")
-        places = torch.stack([x, y, x, y], -1).view(-1, 4).to(sides) + 0.5
-        scale = sides.new_tensor([width / across, height / down] * 2)
-        boxes = (places + corners(sides)) * scale
-        boxes = torch.minimum(boxes.clamp(min=0), sides.new_tensor([width, height] * 2))
-        best, flat = scores.flatten().topk(min(_CANDIDATES, scores.numel()))
-        flat, best = flat[best > self.options.threshold], best[best > self.options.threshold]
-        at, classes = flat // len(self.labels), flat % len(self.labels)
-        kept = suppressed(boxes[at], classes, self.options.overlap)[: self.options.most]
-        found = zip(boxes[at][kept].tolist(), best[kept].tolist(), classes[kept].tolist(), strict=True)
+    def listed(self, boxes: Tensor, scores: Tensor, classes: Tensor) -> list[dict[str, Any]]:
+        """(n, 4) in pixels, (n,) and (n,), best first -> as a prediction lists them."""
+        found = zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True)
         return [
             {"label": self.labels[c], "score": score, "box": [round(side, 2) for side in box]}
             for box, score, c in found
         ]
 
-    def _guesses(self, states: Packed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(N, D) -> of the M patches, without start vectors: class logits (M, V), distances to the sides in patches
-        (M, 4), logits of centredness (M,), all float32, and the row of each (M,).
-        """
-        layout = states.layout
-        patches = layout.positions(states.device) > 0
-        what, where = self.hidden(states.values[patches].to(self.classes.weight.dtype)).chunk(2, -1)
-        logits, shape = self.classes(what).float(), self.shape(where).float()
-        return logits, shape[:, :4].clamp(-6, 8).exp(), shape[:, 4], layout.segments(states.device)[patches]
 
-
-def _focal(logits: Tensor, goal: Tensor) -> Tensor:
-    """Lin et al. 2017 (https://arxiv.org/abs/1708.02002), equation 5, of independent classes: (M, V) each."""
-    p = logits.sigmoid()
-    right = p * goal + (1 - p) * (1 - goal)
-    share = _ALPHA * goal + (1 - _ALPHA) * (1 - goal)
-    return share * (1 - right) ** _GAMMA * F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
-
-
-def _centred(sides: Tensor) -> Tensor:
-    """(M, 4) -> (M,): 1 in the middle of a box, 0 at its edge (Tian et al. 2019, equation 3)."""
-    across, down = sides[:, 0::2], sides[:, 1::2]
-    ratios = [side.min(1).values / side.max(1).values.clamp(min=1e-6) for side in (across, down)]
-    return (ratios[0] * ratios[1]).sqrt()
-
-
-def _area(box: np.ndarray) -> float:
-    return float((box[2] - box[0]) * (box[3] - box[1]))
+def grids(examples: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
+    """(B, 4) int64: patches down and across, height and width of each image as it came."""
+    return torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))

@@ -1,4 +1,4 @@
-"""detect: what patches are told of boxes, and what becomes of bad ones."""
+"""detect, dense: what patches are told of boxes, and what becomes of bad ones."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import torch
 
 from unisono.heads import UnfitRow
 from unisono.heads.detect import Detect, DetectOptions
+from unisono.heads.detect_dense import DetectDense
 from unisono.packed import Layout, Packed
 
 GRID = {"grid": np.array([6, 8, 48, 64], np.int32)}  # patches of 8 x 8 pixels
 
 
-def head(**options) -> Detect:
+def head(**options) -> DetectDense:
     torch.manual_seed(0)
-    return Detect(8, DetectOptions(**options), {"labels": ["cell", "dust"]}).eval()
+    return DetectDense(8, DetectOptions(**options), {"labels": ["cell", "dust"]}).eval()
 
 
 def cell(*box: float, label: str = "cell") -> dict:

@@ -1,0 +1,155 @@
+"""detect, dense: boxes by a guess at each patch: the class, the sides of the box, how central it is.
+
+FCOS (Tian et al. 2019, https://arxiv.org/abs/1904.01355) on one map, that of the patch states, with its centre sampling
+(the authors' later default) and the loss of generalized intersection over union (Rezatofighi et al. 2019,
+https://arxiv.org/abs/1902.09630). Every patch near the middle of an object teaches, so few images suffice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unisono.dropout import Dropout
+from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets
+from unisono.heads.boxes import corners, giou, suppressed
+from unisono.heads.detect import Detect, DetectOptions, grids
+from unisono.heads.distill import soft_labels
+from unisono.packed import Packed
+
+_UNKNOWN, _NOTHING = -100, -1  # in stored classes: an image without labels; a patch at no object
+_COMMON = 0.01  # probability of an object at a patch before training (Lin et al. 2017, section 4.1)
+_CANDIDATES = 1000  # guesses of an image that are compared with one another
+_ALPHA, _GAMMA = 0.25, 2.0  # of the focal loss, as there
+
+
+class DetectDense(Detect):
+    """A class, four distances and a centredness for each patch. The loss of an image is a sum over patches divided by
+    the patches that stand for an object.
+    """
+
+    def __init__(self, width: int, options: DetectOptions, fitted: dict[str, Any]) -> None:
+        super().__init__(width, options, fitted)
+        hidden = options.hidden or width
+        self.hidden = nn.Sequential(Dropout(options.dropout), nn.Linear(width, 2 * hidden), nn.GELU())
+        self.classes = nn.Linear(hidden, len(self.labels))
+        self.shape = nn.Linear(hidden, 5)  # log distances to left, top, right, bottom, in patches; centredness
+        nn.init.constant_(self.classes.bias, -math.log((1 - _COMMON) / _COMMON))
+
+    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
+        """``classes``: (h * w,) int32 class of the object at each patch, -1 for none; ``sides``: (h * w * 4,) float32
+        distances to its sides in patches; ``still``: the image must not be moved, for boxes would not follow.
+        """
+        down, across, height, width = (int(n) for n in tokens["grid"])
+        said = row.get("boxes")
+        classes = np.full(down * across, _UNKNOWN if said is None else _NOTHING, np.int32)
+        sides = np.zeros((down * across, 4), np.float32)
+        if said:
+            boxes, named = self.boxes(row)
+            boxes *= [across / width, down / height] * 2
+            places = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1).reshape(-1, 2) + 0.5  # (h * w, 2)
+            for box, name in sorted(zip(boxes, named, strict=True), key=lambda pair: -_area(pair[0])):  # small ones win
+                gaps = np.concatenate([places - box[:2], box[2:] - places], 1)  # (h * w, 4)
+                middle = (box[:2] + box[2:]) / 2
+                at = (gaps.min(1) > 0) & (np.abs(places - middle).max(1) <= self.options.radius)
+                if not at.any():  # between the middles of all patches: the nearest stands for it
+                    at = np.zeros_like(at)
+                    at[np.square(places - middle).sum(1).argmin()] = True
+                classes[at] = name
+                sides[at] = gaps[at].clip(min=0.05)
+        return {"classes": classes, "sides": sides.reshape(-1), "still": np.ones(1, np.int32)}
+
+    def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
+        """``classes`` (M,) int64 and ``sides`` (M, 4) of all patches end to end; ``grid`` (B, 4)."""
+        return {
+            "classes": torch.from_numpy(np.concatenate([e["classes"] for e in examples]).astype(np.int64)),
+            "sides": torch.from_numpy(np.concatenate([e["sides"] for e in examples])).view(-1, 4),
+            "grid": grids(examples),
+        }
+
+    def units(self, targets: Targets) -> int:
+        """Images with labels."""
+        counts = targets["grid"][:, :2].prod(1).tolist()
+        return sum(int(part[0] != _UNKNOWN) for part in targets["classes"].split(counts))
+
+    def loss(self, states: Packed, targets: Targets) -> Loss:
+        logits, sides, centred, rows = self._guesses(states)
+        classes, goal = targets["classes"], targets["sides"]
+        known, at = classes != _UNKNOWN, classes >= 0  # (M,)
+        named = F.one_hot(classes.clamp(min=0), len(self.labels)) * at[:, None]
+        each = _focal(logits, named.to(logits.dtype)).sum(1) * known
+        fit = 1 - giou(corners(sides), corners(goal))
+        middle = F.binary_cross_entropy_with_logits(centred, _centred(goal), reduction="none")
+        each = each + torch.where(at, fit + middle, 0.0)
+        found = each.new_zeros(states.layout.count).index_add(0, rows, at.to(each.dtype)).clamp(min=1)  # (B,)
+        return Loss((each / found[rows]).sum(), self.units(targets))
+
+    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+        """The teacher's classes and centredness at every patch, its boxes where it sees an object."""
+        assert isinstance(teacher, DetectDense)
+        logits, sides, centred, rows = self._guesses(states)
+        with torch.no_grad():
+            wanted, goal, middle, _ = teacher._guesses(taught)
+        seen = wanted.sigmoid().max(1).values  # (M,)
+        each = soft_labels(logits, wanted).sum(1) + soft_labels(centred, middle) * seen
+        each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != _UNKNOWN)
+        found = each.new_zeros(states.layout.count).index_add(0, rows, seen).clamp(min=1)  # (B,)
+        return Loss((each / found[rows]).sum(), self.units(targets))
+
+    @torch.no_grad()
+    def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
+        """``{"boxes": [{"label", "score", "box": [left, top, right, bottom]}, ...]}`` in pixels, best first."""
+        logits, sides, centred, _ = self._guesses(states)
+        scores = (logits.sigmoid() * centred.sigmoid()[:, None]).sqrt()  # (M, V)
+        sizes = [down * across for down, across in targets["grid"][:, :2].tolist()]
+        parts = zip(scores.split(sizes), sides.split(sizes), targets["grid"].tolist(), strict=True)
+        return [{"boxes": self._boxes(*part)} for part in parts]
+
+    def _boxes(self, scores: Tensor, sides: Tensor, grid: list[int]) -> list[dict[str, Any]]:
+        """One image's: (h * w, V) scores and (h * w, 4) distances in patches -> its boxes in pixels."""
+        down, across, height, width = grid
+        y, x = torch.meshgrid(torch.arange(down), torch.arange(across), indexing="ij")
+        places = torch.stack([x, y, x, y], -1).view(-1, 4).to(sides) + 0.5
+        scale = sides.new_tensor([width / across, height / down] * 2)
+        boxes = (places + corners(sides)) * scale
+        boxes = torch.minimum(boxes.clamp(min=0), sides.new_tensor([width, height] * 2))
+        best, flat = scores.flatten().topk(min(_CANDIDATES, scores.numel()))
+        flat, best = flat[best > self.options.threshold], best[best > self.options.threshold]
+        at, classes = flat // len(self.labels), flat % len(self.labels)
+        kept = suppressed(boxes[at], classes, self.options.overlap)[: self.options.most]
+        return self.listed(boxes[at][kept], best[kept], classes[kept])
+
+    def _guesses(self, states: Packed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(N, D) -> of the M patches, without start vectors: class logits (M, V), distances to the sides in patches
+        (M, 4), logits of centredness (M,), all float32, and the row of each (M,).
+        """
+        layout = states.layout
+        patches = layout.positions(states.device) > 0
+        what, where = self.hidden(states.values[patches].to(self.classes.weight.dtype)).chunk(2, -1)
+        logits, shape = self.classes(what).float(), self.shape(where).float()
+        return logits, shape[:, :4].clamp(-6, 8).exp(), shape[:, 4], layout.segments(states.device)[patches]
+
+
+def _focal(logits: Tensor, goal: Tensor) -> Tensor:
+    """Lin et al. 2017 (https://arxiv.org/abs/1708.02002), equation 5, of independent classes: (M, V) each."""
+    p = logits.sigmoid()
+    right = p * goal + (1 - p) * (1 - goal)
+    share = _ALPHA * goal + (1 - _ALPHA) * (1 - goal)
+    return share * (1 - right) ** _GAMMA * F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
+
+
+def _centred(sides: Tensor) -> Tensor:
+    """(M, 4) -> (M,): 1 in the middle of a box, 0 at its edge (Tian et al. 2019, equation 3)."""
+    across, down = sides[:, 0::2], sides[:, 1::2]
+    ratios = [side.min(1).values / side.max(1).values.clamp(min=1e-6) for side in (across, down)]
+    return (ratios[0] * ratios[1]).sqrt()
+
+
+def _area(box: np.ndarray) -> float:
+    return float((box[2] - box[0]) * (box[3] - box[1]))
