@@ -12,12 +12,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unisono.api import evaluate, load, train
+    from unisono.api import evaluate, load, train, vectors
     from unisono.model import MultiTaskModel
     from unisono.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["MultiTaskModel", "Recipe", "__version__", "evaluate", "load", "train"]
+__all__ = ["MultiTaskModel", "Recipe", "__version__", "evaluate", "load", "train", "vectors"]
 
 _HOME = {
     "MultiTaskModel": "unisono.model",
@@ -25,6 +25,7 @@ _HOME = {
     "evaluate": "unisono.api",
     "load": "unisono.api",
     "train": "unisono.api",
+    "vectors": "unisono.api",
 }
 
 

@@ -1,4 +1,4 @@
-"""The Python face: train a recipe, load a model, evaluate a run."""
+"""The Python face: train a recipe, load a model, evaluate a run, turn inputs into vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from unisono.evaluate import Result
 from unisono.evaluate import evaluate as evaluate_task
@@ -126,4 +128,27 @@ def evaluate(
     }
 
 
-__all__ = ["ModelError", "Trained", "evaluate", "load", "train"]
+def vectors(
+    model: MultiTaskModel, task: str, inputs: Sequence[Any], *, role: str | None = None, tokens_per_batch: int = 4096
+) -> np.ndarray:
+    """(n, E) float32 vectors of length 1 by a task of the kind ``match``: inner products say what belongs together.
+
+    Args:
+        inputs: of one role: texts, or the files of images or sounds.
+        role: which of the task's two; None: the first of them (``text``, where there is one).
+
+    Raises:
+        ModelError: no such task or role, or a task of another kind.
+    """
+    model.head(task)
+    sides = list(model.tasks[task].sides)
+    if not sides:
+        raise ModelError(f'task "{task}" is of kind "{model.tasks[task].kind.name}": only "match" gives vectors')
+    if role is not None and role not in sides:
+        raise ModelError(f'task "{task}" has no "{role}"; it matches {" and ".join(sides)}')
+    wanted = role or sides[0]
+    found = model.predict(task, [{wanted: value} for value in inputs], tokens_per_batch=tokens_per_batch)
+    return np.array([prediction["vectors"][wanted] for prediction in found], np.float32)
+
+
+__all__ = ["ModelError", "Trained", "evaluate", "load", "train", "vectors"]

@@ -13,8 +13,11 @@ from torch import Tensor
 from unisono.packed import Layout
 from unisono.stems import Stem, Tokens
 
-# Field of an example: how many vectors each of the task's stems gives, 0 where its input is missing.
+# Field of an example: how many vectors each of the task's stems gives, 0 where its input is missing. Where inputs are
+# apart, how many each input gives.
 SEGMENTS = "segments"
+# Of an example whose inputs are apart: the number of each one's sequence in the pack, -1 where it is missing.
+SEQUENCES = "sequences"
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,43 @@ def read(
             else:
                 found[i] |= tokens
                 lengths[i, at] = stem.length(tokens)
-    out: list[Tokens | str] = []
-    for i, example in enumerate(found):
-        if i in reasons or not lengths[i].any():
-            out.append(reasons.get(i, f"no input: {' and '.join(asked)} missing"))
-        else:
-            out.append(example if len(stems) == 1 else {**example, SEGMENTS: lengths[i]})
-    return out
+    if len(stems) > 1:
+        found = [{**example, SEGMENTS: own} for example, own in zip(found, lengths, strict=True)]
+    return _or_reasons(found, lengths, reasons, asked)
+
+
+def read_apart(
+    rows: Sequence[Mapping[str, Any]], stems: Mapping[str, Stem], sides: Mapping[str, str], *, most: int | None
+) -> list[Tokens | str]:
+    """As ``read``, where each input of a row is a sequence of its own: its fields are named ``ROLE/FIELD``.
+
+    Args:
+        sides: input role -> the stem that reads it.
+        most: vectors of a sequence at most; None: the stem's own limit.
+    """
+    found: list[Tokens] = [{} for _ in rows]
+    reasons: dict[int, str] = {}
+    lengths = np.zeros((len(rows), len(sides)), np.int32)
+    for at, (role, name) in enumerate(sides.items()):
+        have = [i for i, row in enumerate(rows) if row.get(role) is not None]
+        taken = stems[name].tokens([{name: rows[i][role]} for i in have], max_length=most)
+        for i, tokens in zip(have, taken, strict=True):
+            if isinstance(tokens, str):
+                reasons.setdefault(i, tokens)
+            else:
+                found[i] |= {f"{role}/{field}": value for field, value in tokens.items()}
+                lengths[i, at] = stems[name].length(tokens)
+    found = [{**example, SEGMENTS: own} for example, own in zip(found, lengths, strict=True)]
+    return _or_reasons(found, lengths, reasons, list(sides))
+
+
+def _or_reasons(
+    found: Sequence[Tokens], lengths: np.ndarray, reasons: Mapping[int, str], asked: Sequence[str]
+) -> list[Tokens | str]:
+    nothing = f"no input: {' and '.join(asked)} missing"
+    return [
+        reasons.get(i, nothing) if i in reasons or not lengths[i].any() else example for i, example in enumerate(found)
+    ]
 
 
 def collate(stems: Mapping[str, Stem], examples: Sequence[Mapping[str, np.ndarray]]) -> Inputs:
@@ -124,3 +157,33 @@ def collate(stems: Mapping[str, Stem], examples: Sequence[Mapping[str, np.ndarra
             )
             parts[name] = Part(stem.collate([examples[row] for row in rows]), own, torch.from_numpy(places))
     return Inputs(layout, parts)
+
+
+def sequences(examples: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """(B, S) int32 where the inputs of rows lie in a pack that has each as a sequence of its own, from the shortest to
+    the longest; -1 where one is missing.
+    """
+    lengths = np.stack([e[SEGMENTS] for e in examples])  # (B, S)
+    rows, sides = np.nonzero(lengths)
+    order = np.argsort(lengths[rows, sides], kind="stable")
+    out = np.full(lengths.shape, -1, np.int32)
+    out[rows[order], sides[order]] = np.arange(len(order))
+    return out
+
+
+def collate_apart(
+    stems: Mapping[str, Stem], sides: Mapping[str, str], examples: Sequence[Mapping[str, np.ndarray]]
+) -> Inputs:
+    """Examples of ``read_apart`` as one pack with a sequence for each input of each row.
+
+    Args:
+        stems: those of the task. ``sides``: input role -> its stem.
+        examples: with ``sequences``, the numbers that function gave.
+    """
+    alone: dict[int, Tokens] = {}
+    for example in examples:
+        for (role, name), number, length in zip(sides.items(), example[SEQUENCES], example[SEGMENTS], strict=True):
+            if number >= 0:
+                own = {f.removeprefix(f"{role}/"): v for f, v in example.items() if f.startswith(f"{role}/")}
+                alone[int(number)] = {**own, SEGMENTS: np.array([length * (name == s) for s in stems], np.int32)}
+    return collate(stems, [alone[number] for number in range(len(alone))])

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unisono import __version__, files
 from unisono.batch import Batch
 from unisono.heads import Example, Head, Loss, Prediction, Row
-from unisono.inputs import SEGMENTS, Inputs, collate, read
+from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, read, read_apart, sequences
 from unisono.packed import Packed, passes
 from unisono.recipe import nearest
 from unisono.stems import Stem, TextStem, find_stem
@@ -114,6 +114,8 @@ class MultiTaskModel(nn.Module):
         """What the stems make of each row's inputs; for a row that has none, or a broken one, the reason instead."""
         spec, stems = self.tasks[task], self.stems_of(task)
         room = spec.max_length
+        if spec.sides:
+            return read_apart(rows, stems, spec.sides, most=room)
         if "text" in stems and len(stems) > 1:  # the text is cut, so that the other inputs have their place
             others = sum(stem.most for name, stem in stems.items() if name != "text")
             whole = min(room or self.text.most, self.text.most)
@@ -141,7 +143,7 @@ class MultiTaskModel(nn.Module):
             examples: task -> its example of each row, or None where it has none: it then has no label there. Every row
                 has one of some task.
         """
-        fields = {SEGMENTS, *(f for stem in self.stems_of(next(iter(examples))).values() for f in stem.fields)}
+        fields = self._fields(next(iter(examples)))
         known = [  # of all tasks: a head may tell the stem something about its label
             {name: value for e in row if e is not None for name, value in e.items() if name in fields}
             for row in zip(*examples.values(), strict=True)
@@ -153,6 +155,13 @@ class MultiTaskModel(nn.Module):
             batches.append(self.collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
 
+    def _fields(self, task: str) -> set[str]:
+        """The fields of an example that are its stems'."""
+        stems, sides = self.stems_of(task), self.tasks[task].sides
+        if sides:
+            return {SEGMENTS, *(f"{role}/{field}" for role, name in sides.items() for field in stems[name].fields)}
+        return {SEGMENTS, *(field for stem in stems.values() for field in stem.fields)}
+
     def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
         """Examples as one pack, sorted by length so that attention meets few shapes.
 
@@ -162,7 +171,12 @@ class MultiTaskModel(nn.Module):
         lengths = [self.length(task, e) for e in examples]
         order = sorted(range(len(examples)), key=lengths.__getitem__)
         examples = [examples[i] for i in order]
-        inputs = inputs or collate(self.stems_of(task), examples)
+        stems, sides = self.stems_of(task), self.tasks[task].sides
+        if sides:
+            numbers = sequences(examples)
+            examples = [{**e, SEQUENCES: own} for e, own in zip(examples, numbers, strict=True)]
+            inputs = inputs or collate_apart(stems, sides, examples)
+        inputs = inputs or collate(stems, examples)
         return Batch(task, inputs, self.head(task).collate(examples), tuple(order))
 
     # -- the forward path ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
+from unisono.inputs import SEGMENTS
 from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe, RecipeError, explain, nearest
 from unisono.stems import Stem, TextStem, find_stem
@@ -204,7 +205,7 @@ def encode(
                 )
         if "train" in splits and not len(out[name]["train"]):
             raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
-        longest = max((int(examples.lengths.max()) for examples in out[name].values() if len(examples)), default=0)
+        longest = max((_longest(task, examples) for examples in out[name].values() if len(examples)), default=0)
         if model.trunk.positions is not None and longest > model.trunk.positions:
             raise RecipeError(
                 f'task "{name}": a row makes {longest:,} vectors, the trunk knows {model.trunk.positions:,} positions: '
@@ -213,8 +214,18 @@ def encode(
     return out
 
 
+def _longest(task: Task, examples: Examples) -> int:
+    """Vectors of the longest sequence."""
+    if task.kind.apart:
+        return max(int(examples[i][SEGMENTS].max()) for i in range(len(examples)))
+    return int(examples.lengths.max())
+
+
 def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:
-    """(n,) the numbers of the examples that carry a label of any kind; the others have nothing to teach this task."""
+    """(n,) the numbers of the examples that carry a label of any kind; the others have nothing to teach this task.
+
+    Of a kind that holds inputs against each other, rows without any label still say which inputs belong together.
+    """
     known = np.zeros(len(rows), dtype=bool)
     at = 0
     for batch in rows.record_batches():
@@ -222,6 +233,15 @@ def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:
             column = batch.column(role)
             fields = column.flatten() if pa.types.is_struct(column.type) else [column]  # one text a language
             for field in fields:
-                known[at : at + len(batch)] |= field.is_valid().to_numpy(zero_copy_only=False)
+                known[at : at + len(batch)] |= _there(field)
         at += len(batch)
+    if task.sides and not known.any():
+        batches = rows.record_batches()
+        known = np.concatenate([np.logical_and.reduce([_there(b.column(r)) for r in task.sides]) for b in batches])
     return np.flatnonzero(known[examples.source])
+
+
+def _there(column: pa.Array) -> np.ndarray:
+    """(n,) whether a value is not None."""
+    out: np.ndarray = column.is_valid().to_numpy(zero_copy_only=False)
+    return out

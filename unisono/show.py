@@ -138,6 +138,10 @@ def _in_a_line(prediction: Mapping[str, Any], words: Sequence[str]) -> Text:
         return Text("no answer", style="dim")
     if "text" in prediction:
         return Text(prediction["text"])
+    if "similarity" in prediction:
+        vectors = ", ".join(f"{role}: {len(v)} numbers" for role, v in prediction["vectors"].items())
+        cosine = prediction["similarity"]
+        return Text("" if cosine is None else f"{cosine:.2f}  ").append(vectors, style="dim")
     if "value" in prediction:
         return Text(number(prediction["value"]))
     return Text(json.dumps(prediction, ensure_ascii=False))

@@ -15,6 +15,7 @@ from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.classify import Classify
 from unisono.heads.detect_dense import DetectDense
+from unisono.heads.match import Match
 from unisono.heads.regress import Regress
 from unisono.heads.segment import Segment
 from unisono.heads.span import Span
@@ -46,6 +47,7 @@ class Kind:
         words: the input is already split into words.
         windows: a long context is cut into windows that overlap by the head's option ``stride``: examples of one row.
         any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
+        apart: a row has two inputs, and each is a sequence of its own: they do not see each other in the trunk.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Kind:
     words: bool = False
     windows: bool = False
     any_input: bool = False
+    apart: bool = False
 
 
 def builtin_kinds() -> tuple[Kind, ...]:
@@ -130,6 +133,16 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"text": Role("text", required=False)},
             metrics.score_transcripts,
             ("word_accuracy",),
+        ),
+        Kind(
+            "match",
+            Match,
+            {"text": text, "other": text, **others},
+            {"score": Role("number", required=False)},
+            metrics.score_matches,
+            ("recall@1", "spearman"),
+            any_input=True,
+            apart=True,
         ),
         Kind(
             "speaker",
@@ -213,6 +226,11 @@ class Task:
         """The stems that read the inputs, in the order of the kind's roles."""
         return tuple(dict.fromkeys(STEM_OF[self.kind.inputs[name].kind] for name in self.inputs))
 
+    @property
+    def sides(self) -> dict[str, str]:
+        """Input role -> its stem, where each input of a row is a sequence of its own; otherwise none."""
+        return {name: STEM_OF[self.kind.inputs[name].kind] for name in self.inputs} if self.kind.apart else {}
+
     def roles_of(self, stem: str) -> list[str]:
         """The input roles that a stem reads."""
         return [name for name, role in self.kind.inputs.items() if STEM_OF[role.kind] == stem]
@@ -277,7 +295,13 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
         options = kind.head.Options(**wanted)
     except ValidationError as error:
         raise RecipeError("\n".join(explain(error, kind.head.Options, where, f"tasks.{name}.head"))) from None
-    return Task(name, kind, options, settings.max_length, settings.metric, settings.weight, columns)
+    task = Task(name, kind, options, settings.max_length, settings.metric, settings.weight, columns)
+    if kind.apart and len(task.inputs) != 2:
+        raise RecipeError(
+            f"{where}: tasks.{name}.columns: {kind.name} takes two inputs, named are {', '.join(task.inputs)}; "
+            f"name columns for two of {', '.join(kind.inputs)}"
+        )
+    return task
 
 
 def schema() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.detect import DetectOptions
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.detect_set import DetectSet
+from unisono.heads.match import Match, MatchOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import Span, SpanOptions
@@ -45,6 +46,7 @@ class Case:
         unlabelled: rows without any label, of other lengths.
         right: whether a prediction says what its row says, once the rows are learned by heart.
         steps: updates that suffice for learning them.
+        against: the loss holds the rows of a batch against one another.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Case:
     right: Callable[[Prediction, Row], bool]
     steps: int = 80
     tokens: Callable[[Row], dict[str, np.ndarray]] = field(default=tokens)
+    against: bool = False
 
     def build(self) -> Head:
         """A fresh head of the same weights every time, fitted on the rows, set to evaluate."""
@@ -66,14 +69,19 @@ class Case:
         """Rows as a pack of states that need a gradient, and targets. A row's states depend on the row alone."""
         examples: list[Example] = []
         states: list[torch.Tensor] = []
+        lengths: list[int] = []
         for row in rows:
             seen = self.tokens(row)
+            own = seen.get("segments", np.array([len(seen["ids"])]))  # inputs that are apart: a sequence each
+            if "segments" in seen:
+                seen["sequences"] = np.where(own > 0, len(lengths) + np.cumsum(own > 0) - 1, -1).astype(np.int32)
+            lengths += own[own > 0].tolist()
             examples.append({**seen, **head.encode(row, seen)})
             text = {k: v for k, v in row.items() if k not in head.labels_in}
             noise = torch.Generator().manual_seed(sum(map(ord, json.dumps(text))) * 1000 + len(seen["ids"]))
             states.append(torch.randn(len(seen["ids"]), WIDTH, generator=noise))
         values = torch.cat(states).requires_grad_()
-        return Packed(values, Layout(len(s) for s in states)), head.collate(examples)
+        return Packed(values, Layout(lengths)), head.collate(examples)
 
 
 TEXTS = ["a b", "c", "one two three", "x yy z", "seven words in a row of text", "p q", "mm", "last but one it is"]
@@ -206,6 +214,22 @@ _UNWRITTEN: list[Row] = [{"audio": "ss"}, {"audio": "sss", "text": None}, {"audi
 _VOICES: list[Row] = [{"audio": row["audio"], "label": "abc"[i % 3]} for i, row in enumerate(_SPOKEN)]
 
 
+def _sides(row: Row) -> dict[str, np.ndarray]:
+    """What a text stem might make of two texts of a row, each a sequence of its own."""
+    lengths = [2 + len(row[r].split()) if row.get(r) else 0 for r in ("text", "other")]
+    return {"ids": np.arange(sum(lengths), dtype=np.int32), "segments": np.array(lengths, np.int32)}
+
+
+_TWINS: list[Row] = [{"text": t, "other": t.upper()} for t in TEXTS]
+_SCORED: list[Row] = [{**row, "score": float(i % 6)} for i, row in enumerate(_TWINS)]
+_ALONE: list[Row] = [*BARE, {"other": "NOR HERE"}, {"text": "no other", "other": None}]
+_UNSCORED: list[Row] = [*_ALONE, {"text": "both", "other": "BUT NO SCORE"}]
+
+
+def _as_scored(prediction: Prediction, row: Row) -> bool:
+    return abs(prediction["similarity"] - row["score"] / 5) < 0.1
+
+
 CASES = [
     Case("classify", Classify, ClassifyOptions(), _NAMES, BARE, same("label")),
     Case("classify, mean", Classify, ClassifyOptions(pool="mean", layers=2, hidden=24), _NAMES, BARE, same("label")),
@@ -215,6 +239,17 @@ CASES = [
     Case(
         "classify, partly", Classify, ClassifyOptions(multi=True, class_weights="balanced"), _PARTLY, BARE, _known_sets
     ),
+    Case(
+        "match",
+        Match,
+        MatchOptions(),
+        _TWINS,
+        _ALONE,
+        lambda said, row: said["similarity"] > 0.5,
+        tokens=_sides,
+        against=True,
+    ),
+    Case("match, scored", Match, MatchOptions(pool="first", size=24), _SCORED, _UNSCORED, _as_scored, tokens=_sides),
     Case("regress", Regress, RegressOptions(), _VALUES, BARE, _near),
     Case("regress, huber", Regress, RegressOptions(loss="huber", pool="mean"), _VALUES, BARE, _near),
     Case("detect", DetectDense, DetectOptions(), _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=150),

@@ -91,6 +91,8 @@ def test_rows_do_not_see_one_another(case: Case) -> None:
     predictions = head.predict(states, targets)
     assert alike(head.predict(*shuffled), [predictions[i] for i in order])
     assert alike([head.predict(*case.batch(head, [row]))[0] for row in case.rows], predictions)
+    if case.against:
+        return
     totals = [head.loss(*case.batch(head, [row])).total for row in case.rows]
     assert_close(torch.stack(totals).sum(), head.loss(states, targets).total)
 

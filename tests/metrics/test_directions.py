@@ -13,6 +13,7 @@ from unisono.metrics import (
     score_boxes,
     score_labels,
     score_masks,
+    score_matches,
     score_numbers,
     score_spans,
     score_speakers,
@@ -38,15 +39,18 @@ def test_every_score_has_a_direction() -> None:
             [{"label": s, "scores": {"x": 1, "y": 0}, "vector": [1.0, i]} for i, s in enumerate("xxyy")],
             [{"label": s} for s in "xxyy"],
         ),
+        **score_matches([{"vectors": {"text": [1.0], "image": [1.0]}}], [{"text": "a", "image": "b"}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()
-    assert {name for name in scores if name != "rows" and not higher_is_better(name)} == {
+    assert {name for name in scores if name != "rows" and "/" not in name and not higher_is_better(name)} == {
         "rmse",
         "mae",
         "wer",
         "cer",
         "eer",
+        "median_rank",
+        "mean_rank",
     }
     with pytest.raises(KeyError):
         higher_is_better("no such score")

@@ -5,6 +5,7 @@ from unisono.metrics.entities import score_tags
 from unisono.metrics.labels import score_label_sets, score_labels
 from unisono.metrics.masks import score_masks
 from unisono.metrics.numbers import score_numbers
+from unisono.metrics.ranking import score_matches
 from unisono.metrics.spans import score_spans
 from unisono.metrics.speech import score_speakers, score_transcripts
 from unisono.metrics.text import score_text
@@ -25,6 +26,11 @@ METRICS: dict[str, bool] = {
     "f1": True,
     "precision": True,
     "recall": True,
+    "recall@1": True,
+    "recall@5": True,
+    "recall@10": True,
+    "median_rank": False,
+    "mean_rank": False,
     "exact_match": True,
     "map": True,
     "map50": True,
@@ -57,6 +63,7 @@ __all__ = [
     "score_label_sets",
     "score_labels",
     "score_masks",
+    "score_matches",
     "score_numbers",
     "score_spans",
     "score_speakers",

@@ -202,4 +202,4 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
         (STEM_OF[r.kind], str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles
     )
     weight = recipe.mix.weights.get(name)
-    return source, inputs, task.kind.words, task.max_length, wanted.repeat, weight
+    return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight
