@@ -105,6 +105,51 @@ def test_resizing_keeps_what_has_the_size():
     assert resized(SAMPLE[:, :, :1], 4, 5).shape == (4, 5, 1)
 
 
+# -- photographs that lie on their side --------------------------------------------------------------------------------
+
+
+def photograph(form: str, orientation: int, image=None) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.fromarray(SAMPLE if image is None else image).save(out, form, exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_a_camera_noted_is_turned_upright(form, orientation):
+    from PIL import ImageOps
+
+    data = photograph(form, orientation)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    found, size = pixels(data)
+    np.testing.assert_array_equal(found, upright)
+    assert size == upright.shape[:2] == ((7, 9) if orientation > 4 else (9, 7))
+
+
+def test_a_mask_is_turned_as_its_image_is():
+    mask = np.arange(63, dtype=np.uint8).reshape(9, 7)
+    for orientation in range(1, 9):
+        grey = pixels(photograph("PNG", orientation, mask), channels=1)[0][:, :, 0]
+        np.testing.assert_array_equal(numbers(photograph("PNG", orientation, mask)), grey)
+
+
+def test_a_large_jpeg_on_its_side_is_decoded_no_smaller_than_needed():
+    image = RNG.integers(0, 256, (1600, 400, 3), dtype=np.uint8)
+    found, size = pixels(photograph("JPEG", 6, image), most=(200, 800))
+    assert (found.shape, size) == ((200, 800, 3), (400, 1600))
+
+
+@pytest.mark.parametrize(
+    "notes", [b"", b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"]
+)
+def test_damaged_notes_of_the_camera_do_not_cost_the_image(notes):
+    out = io.BytesIO()
+    Image.fromarray(SAMPLE).save(out, "JPEG", exif=notes)
+    assert pixels(out.getvalue())[0].shape == SAMPLE.shape
+
+
 # -- hostile files -----------------------------------------------------------------------------------------------------
 
 

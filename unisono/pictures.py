@@ -18,13 +18,17 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 MOST_BYTES = 64 << 20  # of a file
 MOST_PIXELS = 50_000_000  # 150 MB as RGB
 
+_ORIENTATION = 0x0112  # the EXIF tag
+_SIDEWAYS = (5, 6, 7, 8)  # rows were stored as columns
+_MIRRORED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}  # then: down, across
+
 
 class BadPicture(ValueError):
     """An image that cannot be used; the message is the reason, the same words for the same fault."""
 
 
 def pixels(value: Any, *, channels: int = 3, most: tuple[int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
-    """(H, W, C) uint8 of an image, rows from the top, and its full size (height, width).
+    """(H, W, C) uint8 of an image, upright, rows from the top, and its full size (height, width).
 
     Args:
         value: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
@@ -37,8 +41,13 @@ def pixels(value: Any, *, channels: int = 3, most: tuple[int, int] | None = None
     mode = "RGB" if channels == 3 else "L"
     with _opened(value, FORMATS) as image:
         full = (image.height, image.width)
-        if most is not None:
-            image.draft(mode, (most[1], most[0]))
+        if most is not None and image.format == "JPEG":
+            height, width = most[::-1] if _orientation(image) in _SIDEWAYS else most
+            image.draft(mode, (width, height))
+        image.load()
+        turned = _orientation(image)  # after loading: Pillow turns a TIFF upright itself, and then says so
+        if turned in _SIDEWAYS:
+            full = full[::-1]
         if image.mode == "F":
             raise BadPicture("an image of floating-point pixels, whose range nothing tells")
         if image.mode.startswith("I"):
@@ -46,14 +55,14 @@ def pixels(value: Any, *, channels: int = 3, most: tuple[int, int] | None = None
             if wide.size and (wide.min() < 0 or wide.max() > 65535):
                 raise BadPicture("an image of 32-bit pixels; 8 or 16 bits are read")
             grey = (wide >> 8).astype(np.uint8)
-            return np.repeat(grey[:, :, None], channels, axis=2), full
+            return _upright(np.repeat(grey[:, :, None], channels, axis=2), turned), full
         if image.has_transparency_data:
             from PIL import Image
 
             clear = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
         out = np.asarray(image.convert(mode))
-    return out.reshape(*out.shape[:2], channels), full
+    return _upright(out.reshape(*out.shape[:2], channels), turned), full
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -68,7 +77,7 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def numbers(value: Any) -> np.ndarray:
-    """(H, W) int32: the class number of each pixel of a mask: its grey value, or its place in the palette.
+    """(H, W) int32: the class number of each pixel of a mask, upright: its grey value, or its place in the palette.
 
     Raises:
         BadPicture: as ``pixels``, or a colour image, or a format that blurs numbers.
@@ -76,7 +85,8 @@ def numbers(value: Any) -> np.ndarray:
     with _opened(value, MASKS) as image:
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise BadPicture(f"a mask has one number a pixel; this image has the colours {image.mode}")
-        return np.asarray(image).astype(np.int32)
+        image.load()
+        return _upright(np.asarray(image).astype(np.int32), _orientation(image))
 
 
 def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -84,6 +94,25 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
     return mask[rows[:, None], columns[None]]
+
+
+def _orientation(image: Any) -> int:
+    """How the stored pixels lie, 1 (upright) to 8, as a camera noted it: EXIF 2.3, section 4.6.4 A."""
+    try:
+        said = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged notes beside sound pixels; Pillow's parser raises what it stumbles over
+        return 1
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def _upright(stored: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, ...) or (W, H, ...) as stored -> (H, W, ...) as it is to be seen."""
+    if orientation == 1:
+        return stored
+    if orientation in _SIDEWAYS:
+        stored = stored.swapaxes(0, 1)
+    down, across = _MIRRORED[orientation]
+    return np.ascontiguousarray(stored[::down, ::across])
 
 
 @contextmanager

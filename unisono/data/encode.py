@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from unisono.data.examples import LENGTH, SOURCE, Examples
+from unisono.data.fingerprint import files_state
 from unisono.data.fingerprint import fingerprint as hashed
 from unisono.data.mapped import Mapped, Writer, entry
 from unisono.data.quarantine import SHOWN, BadRow, Quarantine
@@ -17,7 +18,7 @@ from unisono.data.rows import BAD, Rows
 
 # One encoded row, or several examples that were made of it, or why it cannot be.
 Encoded = dict[str, np.ndarray] | list[dict[str, np.ndarray]] | str
-_FORM = 2
+_FORM = 3
 _VALUES = 4 << 20  # integers and floats of a record batch
 
 
@@ -33,7 +34,7 @@ def encode(
     batch: int = 512,
     length: Callable[[dict[str, np.ndarray]], int] = lambda arrays: len(arrays.get("ids", ())),
 ) -> Examples:
-    """Encodes all rows, or finds them encoded already.
+    """Encodes all rows, or finds them encoded already: the same rows, naming files of the same sizes and times.
 
     Args:
         rows: what to encode.
@@ -49,7 +50,7 @@ def encode(
         DataError: too many rows are bad.
         ValueError: ``encode_batch`` broke its contract.
     """
-    name = hashed(_FORM, rows.fingerprint, fingerprint)
+    name = hashed(_FORM, rows.fingerprint, fingerprint, files_state(rows.files()))
     folder = cache / f"examples-{name[:32]}"
     examples = entry(folder, lambda f: _build(rows, encode_batch, f, name, batch, length), Examples)
     if quarantine is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import stat as modes
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,23 @@ def fingerprint(*parts: Any, files: Sequence[tuple[str, Path]] = ()) -> str:
     return digest.hexdigest()
 
 
+def files_state(paths: Iterable[str]) -> str:
+    """Hex SHA-256 of names, sizes and times of files that may be many, absent, or no files; none is opened."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            stat = os.stat(path)
+            said = f"{stat.st_size} {stat.st_mtime_ns}"
+        except (OSError, ValueError):  # ValueError: a null character in the name
+            said = "absent"
+        digest.update(f"{path}\0{said}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def _file(path: Path, *, content: bool) -> bytes:
     stat = path.stat()
+    if not modes.S_ISREG(stat.st_mode):  # a pipe would wait for its other end, a device may have none
+        raise OSError(f"it is no file but a {'folder' if modes.S_ISDIR(stat.st_mode) else 'pipe or a device'}")
     digest = hashlib.sha256(str(stat.st_size).encode())
     if not content or stat.st_size > _WHOLE:
         digest.update(str(stat.st_mtime_ns).encode())

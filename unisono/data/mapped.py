@@ -6,13 +6,14 @@ import json
 import mmap
 import os
 import shutil
-import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+
+from unisono.data.leftovers import sweep, workplace
 
 T = TypeVar("T")
 
@@ -123,7 +124,8 @@ def entry(folder: Path, build: Callable[[Path], None], opened: Callable[[Path], 
             return opened(folder)
         except (OSError, ValueError, KeyError, pa.ArrowException):
             shutil.rmtree(folder, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    sweep(folder.parent)
+    temporary = workplace(folder)
     temporary.mkdir(parents=True)
     try:
         build(temporary)

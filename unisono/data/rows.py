@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unisono.data.mapped import Mapped
 from unisono.data.quarantine import BadRow
+from unisono.data.roles import MEDIA
 
 UNIT, FILE, ROW = "_unit", "_file", "_row"  # columns that say where a row came from
 BAD = "bad.jsonl"
@@ -61,15 +63,31 @@ class Rows:
 
     def record_batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as Arrow record batches, role columns first: for counting without making dicts."""
+        for batch, local in self._pieces():
+            yield batch if local is None else batch.take(local)
+
+    def files(self) -> Iterator[str]:
+        """The files that the rows name, in their order, those whose bytes lie in the rows left out."""
+        named = [c for c, name in enumerate(self._roles) if self.kinds[name] in MEDIA]
+        for batch, local in self._pieces() if named else ():
+            for c in named:
+                path, held = batch.column(c).flatten()  # before any are chosen: no bytes are copied
+                wanted = pc.and_(path.is_valid(), held.is_null())
+                if local is not None:
+                    path, wanted = path.take(local), wanted.take(local)
+                yield from path.filter(wanted).to_pylist()
+
+    def _pieces(self) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
+        """Batches of the entry that hold some of these rows, and which of the batch's rows they are; None: all."""
         if self._index is None:
-            yield from self._mapped.batches()
+            yield from ((batch, None) for batch in self._mapped.batches())
             return
         starts = np.asarray(self._mapped.starts, self._index.dtype)  # of one type, or numpy would copy the index
         cuts = np.searchsorted(self._index, starts)
         for k, batch in enumerate(self._mapped.batches()):
             local = self._index[cuts[k] : cuts[k + 1]] - starts[k]
             if len(local):
-                yield batch.take(pa.array(local))
+                yield batch, pa.array(local)
 
     def chunks(self, size: int) -> Iterator[list[dict[str, Any]]]:
         """The rows in lists of ``size``, the last one shorter."""

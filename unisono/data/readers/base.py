@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -155,6 +158,17 @@ def split_folders(root: Path, holds: Callable[[Path], object]) -> dict[str, list
     if not out and holds(root):
         out["train"] = [root]
     return out
+
+
+def listing(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
+    """A short text that changes when a file of such a suffix comes into one of these folders, or leaves it."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        digest.update(f"\0{folder}\0".encode("utf-8", "surrogateescape"))
+        with suppress(OSError), os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.name.lower().endswith(suffixes))
+            digest.update("\0".join(names).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def dig(row: Mapping[Any, Any], column: Column) -> Any:

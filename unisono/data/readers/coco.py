@@ -5,6 +5,7 @@ Lin et al. 2014 (https://arxiv.org/abs/1405.0312); https://cocodataset.org/#form
 
 from __future__ import annotations
 
+import os
 import re
 from array import array
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Reader, Record, Settings, split_files
+from unisono.data.readers.base import Bad, Reader, Record, Settings, listing, split_files
 from unisono.data.readers.json_stream import JsonStream
+from unisono.pictures import SUFFIXES
 
 _FOUND = re.compile(r'"(?:images|annotations|categories)"\s*:\s*\[')
 
@@ -67,6 +69,9 @@ class Coco(Reader):
             said = [{"label": categories[b[0]], "box": list(b[1:])} for b in found]
             yield Record(row, {"image": str(_image(source, name)), "boxes": said})
 
+    def state(self, source: Path, settings: Settings) -> str:
+        return listing(_folders(source), SUFFIXES)
+
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         return split_files(_files(root))
 
@@ -95,15 +100,20 @@ def _files(root: Path) -> list[Path]:
     return []
 
 
-def _image(source: Path, name: str) -> Path:
-    """Beside the file, or in a folder there or above that is named as the split in the file's name."""
+def _folders(source: Path) -> list[Path]:
+    """Where images may be: beside the file, or in a folder there or above that is named as the split in its name."""
     word = source.stem.removeprefix("instances_")
     places = (source.parent, source.parent.parent)
-    inner = [folder / sub for folder in places for sub in (word, "images", f"images/{word}", ".")]
-    try:
-        return next((folder / name for folder in inner if (folder / name).is_file()), source.parent / name)
-    except ValueError:  # a null character in the name
-        raise DataError(f"{source}: {name!r} cannot be the name of an image") from None
+    return [folder / sub for folder in places for sub in (word, "images", f"images/{word}", ".")]
+
+
+def _image(source: Path, name: str) -> Path:
+    if "\0" in name:
+        raise DataError(f"{source}: {name!r} cannot be the name of an image")
+    found = (folder / name for folder in _folders(source))
+    return next(
+        (path for path in found if os.path.isfile(path)), source.parent / name
+    )  # of a name too long, it says no
 
 
 def _sides(box: Any) -> tuple[float, float, float, float] | None:

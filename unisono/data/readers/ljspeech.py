@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_files
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, listing, split_files
 from unisono.data.readers.text import lines
 
 
@@ -42,6 +42,9 @@ class LJSpeech(Reader):
 
     def files(self, source: Path, settings: Settings) -> list[Path]:
         return [_list(source)]
+
+    def state(self, source: Path, settings: Settings) -> str:
+        return listing([_list(source).parent / "wavs"], (".wav",))
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         lists = [p for p in root.iterdir() if p.suffix in (".csv", ".txt") and p.is_file()]

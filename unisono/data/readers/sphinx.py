@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_files
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, listing, split_files
 from unisono.data.readers.recordings import SOUNDS
 from unisono.data.readers.text import lines
 
@@ -27,7 +27,7 @@ class Sphinx(Reader):
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:
         settings.require(["audio", "utterance", "text", "speaker"], str(source))
-        folder = source.parent.parent / "wav"
+        folder = _folder(source)
         if not folder.is_dir():
             raise DataError(f"{source}: no folder wav beside {source.parent.name}: {folder}")
         sounds = {p.stem: p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SOUNDS and p.is_file()}
@@ -49,6 +49,14 @@ class Sphinx(Reader):
             text = " ".join(_MARK.sub(" ", match[1]).split())
             yield Record(number, {**row, "text": text, "speaker": sounds[name].parent.name})
 
+    def state(self, source: Path, settings: Settings) -> str:
+        folder = _folder(source)
+        return listing([folder, *sorted(p for p in folder.rglob("*") if p.is_dir())], SOUNDS)
+
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         folder = root / "etc" if (root / "etc").is_dir() else root
         return split_files(p for p in folder.iterdir() if p.name.endswith(_ENDING) and p.is_file())
+
+
+def _folder(source: Path) -> Path:
+    return source.parent.parent / "wav"

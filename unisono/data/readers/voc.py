@@ -5,6 +5,7 @@ Everingham et al. 2010, "The Pascal Visual Object Classes Challenge", and its de
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Reader, Record, Settings
+from unisono.data.readers.base import Bad, Reader, Record, Settings, listing
 from unisono.data.readers.text import lines
 from unisono.pictures import SUFFIXES
 
@@ -44,7 +45,10 @@ class Voc(Reader):
             return sorted(source.glob("*.xml"))
         folder = root_of(source) / "Annotations"
         named = (folder / f"{name}.xml" for _, name in _names(source, settings) if not isinstance(name, Bad))
-        return [source, *(path for path in named if path.is_file())]
+        return [source, *(path for path in named if os.path.isfile(path))]
+
+    def state(self, source: Path, settings: Settings) -> str:
+        return listing([root_of(source) / "JPEGImages"], SUFFIXES)
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         lists = root / "ImageSets" / "Main"
@@ -80,7 +84,7 @@ def _names(source: Path, settings: Settings) -> Iterator[tuple[int, str | Bad]]:
 
 
 def _row(path: Path, root: Path) -> dict[str | int, Any] | Bad:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Bad("no annotation of this name", str(path))
     try:
         with path.open("rb") as file:
@@ -97,7 +101,8 @@ def _row(path: Path, root: Path) -> dict[str | int, Any] | Bad:
     said = (tree.findtext("filename") or "").strip()
     names = [Path(said).name] * bool(said) + [path.stem + ending for ending in SUFFIXES]
     images = root / "JPEGImages"
-    image = next((images / n for n in names if "\0" not in n and (images / n).is_file()), images / f"{path.stem}.jpg")
+    found = (images / n for n in names if "\0" not in n)
+    image = next((p for p in found if os.path.isfile(p)), images / f"{path.stem}.jpg")  # of a name too long, it says no
     return {"image": str(image), "boxes": [b for b in boxes if b is not None]}
 
 
