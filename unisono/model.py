@@ -337,7 +337,8 @@ class MultiTaskModel(nn.Module):
         if absent and (len(absent) == len(needed) or not spec.kind.any_input):
             missing = f'"{absent[0]}" is' if len(absent) == 1 else f"{' and '.join(absent)} are"
             raise ModelError(f'task "{task}": row {at}: {missing} missing or empty; it has {sorted(row)}')
-        return {name: row[name] for name in spec.kind.inputs if row.get(name) is not None}  # a label is not looked at
+        seen = (*spec.kind.inputs, *spec.kind.told)  # a label is not looked at
+        return {name: row[name] for name in seen if row.get(name) is not None}
 
     # -- folders ---------------------------------------------------------------------------------------------------
 

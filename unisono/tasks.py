@@ -19,6 +19,7 @@ from unisono.heads.match import Match
 from unisono.heads.regress import Regress
 from unisono.heads.segment import Segment
 from unisono.heads.span import Span
+from unisono.heads.speak import Speak
 from unisono.heads.speaker import Speaker
 from unisono.heads.tag import Tag
 from unisono.heads.transcribe import Transcribe
@@ -48,6 +49,7 @@ class Kind:
         windows: a long context is cut into windows that overlap by the head's option ``stride``: examples of one row.
         any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
         apart: a row has two inputs, and each is a sequence of its own: they do not see each other in the trunk.
+        told: role -> what it holds, for what a row may tell the head beside its inputs, also when predicting.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Kind:
     windows: bool = False
     any_input: bool = False
     apart: bool = False
+    told: Mapping[str, Role] = field(default_factory=dict)
 
 
 def builtin_kinds() -> tuple[Kind, ...]:
@@ -152,6 +155,16 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_speakers,
             ("accuracy",),
         ),
+        Kind(
+            "speak",
+            Speak,
+            {"text": text, "sequence": others["sequence"]},
+            {"audio": Role("audio", required=False)},
+            metrics.score_spoken,
+            ("mel_fit",),
+            any_input=True,
+            told={"speaker": Role("label", required=False)},
+        ),
     )
 
 
@@ -207,6 +220,7 @@ class Task:
             for name, role in self.kind.inputs.items()
             if name in asked or name in self.columns
         }
+        roles.update(self.kind.told)
         roles.update(self.kind.labels)
         if getattr(self.options, "multi", False):
             roles["label"] = Role(
@@ -282,7 +296,7 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
             "  (unisono check --kinds lists them)"
         )
     columns = settings.all_columns()
-    roles = {**kind.inputs, **kind.labels}
+    roles = {**kind.inputs, **kind.told, **kind.labels}
     for role in columns:
         if role not in roles:
             at = "columns." if role in settings.columns else ""

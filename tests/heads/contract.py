@@ -15,10 +15,12 @@ from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.detect import DetectOptions
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.detect_set import DetectSet
+from unisono.heads.heard import SpeakOptions
 from unisono.heads.match import Match, MatchOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import Span, SpanOptions
+from unisono.heads.speak import Speak
 from unisono.heads.speaker import Speaker, SpeakerOptions
 from unisono.heads.tag import Tag, TagOptions
 from unisono.heads.transcribe import Transcribe, TranscribeOptions
@@ -213,6 +215,29 @@ _SPOKEN = [{**row, "text": row["text"][:9].strip()} for row in _SPOKEN]
 _UNWRITTEN: list[Row] = [{"audio": "ss"}, {"audio": "sss", "text": None}, {"audio": "ssssss"}]
 _VOICES: list[Row] = [{"audio": row["audio"], "label": "abc"[i % 3]} for i, row in enumerate(_SPOKEN)]
 
+_SPEAK = SpeakOptions(
+    rate=4000, bands=8, window=32, hop=16, seconds=2, hidden=16, layers=1, pcm={"rate": 4000}, dropout=0.0
+)
+
+
+def _tones(row: Row, seed: int) -> dict[str, bytes]:
+    """A tone for each word, and a quiet one at the end, as raw samples."""
+    draw = np.random.default_rng(seed)
+    words = [draw.choice([300, 700, 1500]) for _ in tokens(row)["ids"]]
+    samples = [np.sin(2 * np.pi * f / 4000 * np.arange(draw.integers(90, 200))) for f in words]
+    return {"bytes": (np.concatenate(samples) * 8000).astype("<i2").tobytes()}
+
+
+_SAID: list[Row] = [{**row, "speaker": "ab"[i % 2], "audio": _tones(row, i)} for i, row in enumerate(_texts("." * 8))]
+_SAID = [{k: v for k, v in row.items() if k != "label"} for row in _SAID]
+_UNHEARD: list[Row] = [{**BARE[0], "speaker": "b"}, BARE[1], {**BARE[2], "audio": None}]
+
+
+def _sounds_alike(prediction: Prediction, row: Row) -> bool:
+    from unisono.metrics.spoken import score_spoken
+
+    return score_spoken([prediction], [row])["mel_fit"] > 0.6
+
 
 def _sides(row: Row) -> dict[str, np.ndarray]:
     """What a text stem might make of two texts of a row, each a sequence of its own."""
@@ -261,6 +286,7 @@ CASES = [
     Case("span, no answer", Span, SpanOptions(layers=1), _NO_ANSWERS, _UNASKED, _answered, tokens=_window),
     Case("speaker", Speaker, SpeakerOptions(), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
     Case("speaker, first", Speaker, SpeakerOptions(pool="first"), _VOICES, _UNWRITTEN, same("label"), tokens=_sound),
+    Case("speak", Speak, _SPEAK, _SAID, _UNHEARD, _sounds_alike, steps=150),
     Case("tag, BIO", Tag, TagOptions(), _BIO, _UNTAGGED, same("tags", "tags")),
     Case("tag, BIOES", Tag, TagOptions(layers=1, label_smoothing=0.05), _BIOES, _UNTAGGED, same("tags", "tags")),
     Case("tag, POS", Tag, TagOptions(), _POS, _UNTAGGED, same("tags", "tags")),

@@ -16,6 +16,8 @@ from unisono.heads.distill import TEMPERATURE, soft_classes, soft_labels, soft_t
 
 torch.set_num_threads(1)  # the tensors are tiny: threads only wait for one another
 
+# fields of targets that hold a label, by head
+LABELS = ("label", "value", "tags", "labels", "mask", "classes", "answer", "characters", "heard")
 every_head = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -76,7 +78,11 @@ def test_a_wrong_label_makes_no_difference(case: Case) -> None:
     states, targets = case.batch(head, case.rows)
     taught = states.like(states.values.detach())
     role = next(
-        (r for r in ("label", "value", "tags", "labels", "mask", "classes", "answer", "characters") if r in targets),
+        (
+            r
+            for r in ("label", "value", "tags", "labels", "mask", "classes", "answer", "characters", "heard")
+            if r in targets
+        ),
         None,
     )
     assert role

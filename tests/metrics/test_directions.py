@@ -17,12 +17,16 @@ from unisono.metrics import (
     score_numbers,
     score_spans,
     score_speakers,
+    score_spoken,
     score_tags,
     score_text,
     score_transcripts,
 )
 
 MASK = {"size": [1, 1], "runs": [[0, 1]], "names": {}, "void": []}
+SOUND = {"bytes": bytes(range(200)) * 2}
+SIZES: dict[str, object] = {"rate": 4000, "bands": 8, "low": 20, "high": 2000, "window": 64, "hop": 32, "floor": -16}
+SIZES["pcm"] = {"rate": 4000}
 
 
 def test_every_score_has_a_direction() -> None:
@@ -40,6 +44,7 @@ def test_every_score_has_a_direction() -> None:
             [{"label": s} for s in "xxyy"],
         ),
         **score_matches([{"vectors": {"text": [1.0], "image": [1.0]}}], [{"text": "a", "image": "b"}]),
+        **score_spoken([{"mel": [[0.0] * 8], "seconds": 1.0, "analysis": SIZES}], [{"audio": SOUND}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()
@@ -51,6 +56,8 @@ def test_every_score_has_a_direction() -> None:
         "eer",
         "median_rank",
         "mean_rank",
+        "mel_distance",
+        "length_error",
     }
     with pytest.raises(KeyError):
         higher_is_better("no such score")

@@ -8,10 +8,11 @@ from unisono.metrics.numbers import score_numbers
 from unisono.metrics.ranking import score_matches
 from unisono.metrics.spans import score_spans
 from unisono.metrics.speech import score_speakers, score_transcripts
+from unisono.metrics.spoken import score_spoken
 from unisono.metrics.text import score_text
 
 # Name -> whether higher is better. All are fractions or correlations, but for bleu and chrf (0 to 100), and rmse and
-# mae (units of the target). Every score function also gives "rows": how many rows had a label.
+# mae (units of the target) and mel_distance (decibels). Every score function also gives "rows": how many had a label.
 METRICS: dict[str, bool] = {
     "accuracy": True,
     "macro_f1": True,
@@ -44,6 +45,9 @@ METRICS: dict[str, bool] = {
     "wer": False,
     "cer": False,
     "eer": False,
+    "mel_fit": True,
+    "mel_distance": False,
+    "length_error": False,
 }
 
 
@@ -67,6 +71,7 @@ __all__ = [
     "score_numbers",
     "score_spans",
     "score_speakers",
+    "score_spoken",
     "score_tags",
     "score_text",
     "score_transcripts",
