@@ -44,8 +44,12 @@ MAY: dict[str, set[str]] = {
     "api": {"train", "evaluate", "prepare", "model", "recipe"},
     "study": {"api", "train", "evaluate", "prepare", "model", "tasks", "heads", "metrics", "data", "recipe"},
     "report": {"recipe"},
+    "ask": {"model", "tasks", "heads", "data", "recipe"},
+    "said": set(),
+    "draw": {"report.colours"},
+    "predicting": {"ask", "said", "draw", "show", "model", "heads"},
     "show": {"doctor", "recipe"},
-    "cli": {"api", "train", "study", "tasks", "begin", "doctor", "report", "show"},
+    "cli": {"api", "train", "study", "tasks", "begin", "doctor", "report", "show", "ask", "predicting"},
     "__init__": {"api", "model", "recipe"},  # when first used
 }
 

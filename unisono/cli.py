@@ -40,7 +40,10 @@ def train(
     wanted = open_recipe(recipe, set_ or ())
     done = train(wanted, listeners=lambda: (Progress(), *_tensorboard(wanted)), fresh=fresh, where=recipe)
     if int(os.environ.get("RANK", "0")) == 0:
-        show.trained(done, wanted, as_json=json)
+        from unisono import ask
+        from unisono.tasks import resolve
+
+        show.trained(done, wanted, example=ask.example(resolve(wanted)), as_json=json)
     if done.reason == "interrupted":
         raise typer.Exit(130)
 
@@ -81,32 +84,63 @@ def evaluate(
 @app.command()
 def predict(
     run: ModelFolder,
-    text: Annotated[list[str] | None, typer.Argument(help="sentences; none: lines of standard input")] = None,
-    task: Annotated[str, typer.Option(help="only this task; without it, all text tasks from one pass")] = "",
-    rows: Annotated[Path | None, typer.Option(help="JSON lines with the task's input roles (needs --task)")] = None,
-    beams: Annotated[int | None, typer.Option(help="beams of translation")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(help="sentences, files (images, sounds), or folders of files; none: lines of standard input"),
+    ] = None,
+    task: Annotated[str, typer.Option(help="only this task; without it, every task that takes the inputs")] = "",
+    text: Annotated[list[str] | None, typer.Option(help="this and the next six: an input by its role")] = None,
+    pair: Annotated[list[str] | None, typer.Option(help="the second text of a pair")] = None,
+    question: Annotated[list[str] | None, typer.Option()] = None,
+    context: Annotated[list[str] | None, typer.Option(help="the text that holds the answer")] = None,
+    image: Annotated[list[str] | None, typer.Option(metavar="FILE")] = None,
+    audio: Annotated[list[str] | None, typer.Option(metavar="FILE")] = None,
+    sequence: Annotated[list[str] | None, typer.Option(help="SMILES, DNA, protein")] = None,
+    input_: Annotated[list[str] | None, typer.Option("--input", metavar="ROLE=VALUE", help="any other role")] = None,
+    rows: Annotated[Path | None, typer.Option(help="JSON lines: a task's input roles and their values")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="PNG|FOLDER", help="draw boxes, masks, answers on images")
+    ] = None,
+    least: Annotated[float, typer.Option(help="leave out boxes of a lower score", min=0, max=1)] = 0.3,
+    color: Annotated[bool | None, typer.Option("--color/--no-color", help="default: in a terminal")] = None,
+    beams: Annotated[int | None, typer.Option(help="beams of tasks that write texts")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Ask a trained model."""
-    from unisono import api, show
-
-    if rows and not task:
-        raise typer.BadParameter("--rows needs --task, as rows are one task's input")
-    inputs: list[Any] = show.read_rows(rows) if rows else list(text or [])
-    if not inputs:
+    """Ask a trained model: a sentence, a file, or inputs by their roles."""
+    named = {
+        "text": text, "pair": pair, "question": question, "context": context, "image": image, "audio": audio,
+        "sequence": sequence,
+    }  # fmt: skip
+    wanted: dict[str, list[str]] = {role: list(values) for role, values in named.items() if values}
+    for said in input_ or ():
+        role, equals, value = said.partition("=")
+        if not equals:
+            raise typer.BadParameter(f'--input {said}: say it as ROLE=VALUE, such as source="A sentence."')
+        wanted.setdefault(role, []).append(value)
+    if rows and (inputs or wanted):
+        raise typer.BadParameter("--rows brings the inputs; give no others beside it")
+    typed = list(inputs or ())
+    if not (rows or typed or wanted):
         if sys.stdin.isatty():
             raise typer.BadParameter('nothing to predict: give a sentence, as unisono predict RUN "A sentence."')
-        inputs = [line.strip() for line in sys.stdin if line.strip()]
+        typed = [line.strip() for line in sys.stdin if line.strip()]
+    from unisono import api, ask, predicting, show
+
     model = api.load(run, device=device)
-    options: dict[str, dict[str, Any]] = {}
-    if beams is not None:
-        options = {name: {"beams": beams} for name, spec in model.tasks.items() if spec.kind.name == "translate"}
     if task:
-        found = [{task: p} for p in model.predict(task, inputs, **options.get(task, {}))]
+        model.head(task)
+    if rows:
+        task = task or ask.only(model.tasks)
+        givens = ask.listed(show.read_rows(rows))
     else:
-        found = model.predict_all(inputs, **options)
-    show.predicted(inputs, found, as_json=json)
+        givens = ask.gather({task: model.tasks[task]} if task else model.tasks, typed, wanted)
+    options = {name: {"beams": beams} for name in ask.with_beams(model.tasks)} if beams is not None else {}
+    refused = predicting.tell(
+        model, givens, task=task, options=options, target=draw, least=least, colour=color, as_json=json
+    )
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -322,7 +356,7 @@ def _explain(error: Exception) -> int:
     if ours or isinstance(error, OSError):
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
-        return 2 if type(error).__name__ == "RecipeError" else 1
+        return 2 if type(error).__name__ in ("RecipeError", "AskError", "DrawError") else 1
     print(
         f"error: {type(error).__name__}: {error}\n"
         "This is a fault of Unisono's own; UNISONO_TRACEBACK=1 shows where, please report it.",

@@ -32,6 +32,14 @@ class ModelError(Exception):
     """A model folder that cannot be loaded, or a request that the model cannot serve; one line, with the next step."""
 
 
+class BadInput(ModelError):
+    """One row of a request cannot be used: ``at``, its number, and ``reason``."""
+
+    def __init__(self, task: str, at: int, reason: str) -> None:
+        super().__init__(f'task "{task}": row {at}: {reason}')
+        self.task, self.at, self.reason = task, at, reason
+
+
 class MultiTaskModel(nn.Module):
     """One shared trunk, one head a task.
 
@@ -235,14 +243,14 @@ class MultiTaskModel(nn.Module):
             options: of the head, such as ``beams=4`` or ``language="de"`` for translation.
 
         Raises:
-            ModelError: no such task, or a row without the input it needs.
+            ModelError: no such task. BadInput: a row without the input it needs, or with one that cannot be read.
         """
         inputs = [self._row(task, row, at) for at, row in enumerate(rows)]
         examples: list[Example] = []
         source: list[int] = []
         for at, made in enumerate(self.encode(task, inputs)):
             if isinstance(made, str):
-                raise ModelError(f'task "{task}": row {at}: {made}')
+                raise BadInput(task, at, made)
             several = made if isinstance(made, list) else [made]
             examples += several
             source += [at] * len(several)
@@ -336,7 +344,7 @@ class MultiTaskModel(nn.Module):
         absent = [name for name in needed if not row.get(name)]
         if absent and (len(absent) == len(needed) or not spec.kind.any_input):
             missing = f'"{absent[0]}" is' if len(absent) == 1 else f"{' and '.join(absent)} are"
-            raise ModelError(f'task "{task}": row {at}: {missing} missing or empty; it has {sorted(row)}')
+            raise BadInput(task, at, f"{missing} missing or empty; it has {sorted(row)}")
         seen = (*spec.kind.inputs, *spec.kind.told)  # a label is not looked at
         return {name: row[name] for name in seen if row.get(name) is not None}
 

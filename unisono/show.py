@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,8 +16,6 @@ from rich.text import Text
 
 from unisono import files
 from unisono.recipe import Recipe, RecipeError
-
-_ENTITY_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 def out() -> Console:
@@ -47,8 +46,12 @@ def counting(what: str, *, quiet: bool) -> Iterator[Callable[[str, int], None]]:
         yield done
 
 
-def trained(done: Any, recipe: Recipe, *, as_json: bool) -> None:
-    """The end of a training run."""
+def trained(done: Any, recipe: Recipe, *, example: str, as_json: bool) -> None:
+    """The end of a training run.
+
+    Args:
+        example: an input that the model takes, as it is typed.
+    """
     if as_json:
         document(asdict(done))
         return
@@ -60,7 +63,7 @@ def trained(done: Any, recipe: Recipe, *, as_json: bool) -> None:
     if done.scores:
         console.print(_score_table(done.scores, "best scores on the validation rows"))
     run = recipe.folder
-    console.print(f'next: unisono evaluate {run}   ·   unisono predict {run} "A sentence."')
+    console.print(f"next: unisono evaluate {run}   ·   unisono predict {run} {example}")
 
 
 def evaluated(results: Mapping[str, Any], *, as_json: bool) -> None:
@@ -95,56 +98,6 @@ def write_predictions(results: Mapping[str, Any], folder: Path) -> None:
         pairs = zip(result.source, result.predictions, strict=True)
         lines = [json.dumps({"row": row, **prediction}, ensure_ascii=False) for row, prediction in pairs]
         files.write_atomic(folder / f"{name}.jsonl", "".join(line + "\n" for line in lines))
-
-
-def predicted(inputs: Sequence[Any], found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Predictions, each under its input."""
-    if as_json:
-        document([{"input": given, **predictions} for given, predictions in zip(inputs, found, strict=True)])
-        return
-    console = out()
-    for given, predictions in zip(inputs, found, strict=True):
-        console.print(Text(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False), style="bold"))
-        for name, prediction in predictions.items():
-            words = prediction.get("words") or _words_of(given)
-            console.print(Text(f"  {name:<12} ").append_text(_in_a_line(prediction, words)))
-        console.print()
-
-
-def _words_of(given: Any) -> list[str]:
-    if isinstance(given, str):
-        return given.split()
-    words = given.get("tokens", [])
-    return list(words)
-
-
-def _in_a_line(prediction: Mapping[str, Any], words: Sequence[str]) -> Text:
-    if "entities" in prediction:
-        kinds = sorted({e["type"] for e in prediction["entities"]})
-        line = Text()
-        for at, entity in enumerate(prediction["entities"]):
-            colour = _ENTITY_COLOURS[kinds.index(entity["type"]) % len(_ENTITY_COLOURS)]
-            line.append("  " if at else "").append(" ".join(words[entity["start"] : entity["end"]]), style=colour)
-            line.append(f" {entity['type']}", style="dim")
-        return line if prediction["entities"] else Text("no entities", style="dim")
-    if "tags" in prediction:
-        return Text(" ".join(f"{w}/{t}" for w, t in zip(words, prediction["tags"], strict=False)))
-    if "labels" in prediction:
-        scores = prediction["scores"]
-        return Text(", ".join(f"{n} {scores[n]:.2f}" for n in prediction["labels"]) or "none")
-    if "label" in prediction:
-        return Text(prediction["label"]).append(f" {prediction['score']:.2f}", style="dim")
-    if "text" in prediction and prediction.get("start", 0) is None:
-        return Text("no answer", style="dim")
-    if "text" in prediction:
-        return Text(prediction["text"])
-    if "similarity" in prediction:
-        vectors = ", ".join(f"{role}: {len(v)} numbers" for role, v in prediction["vectors"].items())
-        cosine = prediction["similarity"]
-        return Text("" if cosine is None else f"{cosine:.2f}  ").append(vectors, style="dim")
-    if "value" in prediction:
-        return Text(number(prediction["value"]))
-    return Text(json.dumps(prediction, ensure_ascii=False))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -249,6 +202,11 @@ def studied(result: Mapping[str, Any], parts: Sequence[Any], *, as_json: bool) -
 def told(line: str) -> None:
     """A line about how far a long command has come, on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="bold"))
+
+
+def failed(line: str) -> None:
+    """What could not be done while other things could, on standard error."""
+    print(f"error: {line}", file=sys.stderr)
 
 
 def examined(checks: Sequence[Any], *, as_json: bool) -> None:

@@ -1,0 +1,231 @@
+"""ask: what a person types (sentences, files, folders, values by role), and which tasks of a model can answer it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from unisono.data.readers.recordings import SOUNDS
+from unisono.heads import Prediction
+from unisono.model import BadInput, MultiTaskModel
+from unisono.pictures import SUFFIXES
+from unisono.recipe import nearest
+from unisono.tasks import Task
+
+MEDIA = {"image": SUFFIXES, "audio": SOUNDS}
+_WORDS = ("text", "tokens", "sequence")  # kinds of input that are typed, not named by a file
+_ARTICLE = {"image": "an image", "audio": "a sound", "sequence": "a sequence"}
+_AT_ONCE = {True: 16, False: 256}  # inputs that are read before any is answered: files, and others
+
+
+class AskError(Exception):
+    """A question that the model cannot take; one line, with what would do."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """One input.
+
+    Args:
+        shown: as it was given.
+        kind: of the input that was given without a role: text, sequence, image, audio; None: there is none.
+        value: that input.
+        named: role -> value.
+    """
+
+    shown: Any
+    kind: str | None = None
+    value: str = ""
+    named: Mapping[str, Any] = field(default_factory=dict)
+
+    def row(self, task: Task, *, partly: bool = False) -> dict[str, Any] | None:
+        """As a row of a task; None where the task does not read all of it, or asks for more.
+
+        Args:
+            partly: inputs that the task asks for may be absent: the model will say so, or do without.
+        """
+        row = {role: value for role, value in self.named.items() if role in task.kind.inputs}
+        if len(row) < len(self.named) and not partly:
+            return None
+        if self.kind is not None:
+            role = next((r for r in task.inputs if r not in row and self._suits(task.kind.inputs[r].kind)), None)
+            if role is None:
+                return None
+            row[role] = self.value.split() if task.kind.inputs[role].kind == "tokens" else self.value
+        row = {role: row[role] for role in task.kind.inputs if role in row}
+        return row if partly or all(row.get(role) for role in task.inputs) else None
+
+    def _suits(self, kind: str) -> bool:
+        return kind == self.kind or (self.kind == "text" and kind == "tokens")
+
+
+def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, Sequence[str]]) -> list[Given]:
+    """The inputs of a command line.
+
+    Args:
+        tasks: those that may be asked.
+        typed: without a role: sentences, files, or folders of files.
+        named: role -> values; a role with one value goes with every input, others go together in their order.
+
+    Raises:
+        AskError: a role that no task has, numbers of values that do not go together, a file that no task reads.
+    """
+    for role in named:
+        known = {r: None for task in tasks.values() for r in task.kind.inputs}
+        if role not in known:
+            raise AskError(f'no task asked here has the input "{role}"{nearest(role, known)}')
+    reads: set[str] = {task.kind.inputs[role].kind for task in tasks.values() for role in task.inputs}
+    inputs = [given for value in typed for given in _typed(value, reads)]
+    counts = {len(values) for values in named.values()} | ({len(inputs)} if inputs else set())
+    most = max(counts, default=0)
+    if counts - {1, most}:
+        numbers = [f"{len(inputs)} inputs"] if inputs else []
+        numbers += [f"{len(values)} of --{role}" for role, values in named.items()]
+        raise AskError(f"{', '.join(numbers)}: give each once for all, or as often as the others")
+    out = []
+    for at in range(most):
+        roles = {role: values[at if len(values) > 1 else 0] for role, values in named.items()}
+        given = inputs[at if len(inputs) > 1 else 0] if inputs else Given(None)
+        given = replace(given, named=roles)
+        rows = (given.row(task, partly=len(tasks) == 1) for task in tasks.values())
+        shown = next((row for row in rows if row is not None), roles) if roles else given.shown
+        out.append(replace(given, shown=shown))
+    return out
+
+
+def listed(rows: Sequence[Mapping[str, Any]]) -> list[Given]:
+    """Rows of a file: role -> value. What a task does not read, such as its label, is passed over."""
+    return [Given(row, named=row) for row in rows]
+
+
+def only(tasks: Mapping[str, Task]) -> str:
+    """The one task that rows can be meant for."""
+    if len(tasks) > 1:
+        raise AskError(f"--rows needs --task, as rows are one task's input: {', '.join(tasks)}")
+    return next(iter(tasks))
+
+
+def _typed(value: str, reads: set[str]) -> Iterator[Given]:
+    """An input without a role, or those of a folder."""
+    media = [kind for kind in MEDIA if kind in reads]
+    if media and os.path.isdir(value):
+        suffixes = {suffix for kind in media for suffix in MEDIA[kind]}
+        found = sorted(p for p in Path(value).iterdir() if p.suffix.lower() in suffixes and p.is_file())
+        if not found:
+            raise AskError(f"{value}: no file in this folder is {_either(media)} ({' '.join(sorted(suffixes))})")
+        for path in found:
+            yield Given(str(path), _kind(str(path), reads), str(path))
+        return
+    kind = _kind(value, reads)
+    yield Given(value, kind, value)
+
+
+def _kind(value: str, reads: set[str]) -> str:
+    """What an input without a role is, given the kinds of input that the tasks read."""
+    words = [kind for kind in _WORDS if kind in reads]
+    suffix = Path(value).suffix.lower()
+    by_name = next((kind for kind, suffixes in MEDIA.items() if suffix in suffixes), None)
+    if by_name in reads and (not words or not any(c.isspace() for c in value) or os.path.isfile(value)):
+        return str(by_name)
+    media = [kind for kind in MEDIA if kind in reads]
+    if by_name and by_name not in reads and os.path.isfile(value):
+        raise AskError(f"{value} is {_ARTICLE[by_name]}, and no task asked here reads one")
+    if not words and len(media) > 1:
+        raise AskError(f"{value}: neither an image nor a sound by its name; say --image FILE or --audio FILE")
+    if not words:
+        return media[0]
+    return "sequence" if words == ["sequence"] else "text"
+
+
+def answers(
+    model: MultiTaskModel,
+    givens: Sequence[Given],
+    task: str = "",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[tuple[Given, dict[str, Prediction] | str]]:
+    """Each input with task -> prediction, or with the reason why it cannot be used.
+
+    Args:
+        task: only this one; else all tasks whose inputs are those given.
+        options: task -> options of its head's ``predict``.
+
+    Raises:
+        AskError: no task takes the inputs that are given.
+    """
+    options = options or {}
+    sentences = bool(model.text_tasks) and not task and all(g.kind == "text" and not g.named for g in givens)
+    at_once = _AT_ONCE[any(_has_file(g, model) for g in givens)]
+    for start in range(0, len(givens), at_once):
+        some = givens[start : start + at_once]
+        if sentences:
+            yield from zip(some, model.predict_all([g.value for g in some], **options), strict=True)
+        else:
+            yield from zip(some, _asked(model, some, task, options), strict=True)
+
+
+def _asked(
+    model: MultiTaskModel, givens: Sequence[Given], task: str, options: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Prediction] | str]:
+    found: list[dict[str, Prediction]] = [{} for _ in givens]
+    reasons: dict[int, str] = {}
+    asked = set()
+    for name in [task] if task else model.tasks:
+        rows = {at: given.row(model.tasks[name], partly=bool(task)) for at, given in enumerate(givens)}
+        use = {at: row for at, row in rows.items() if row is not None and at not in reasons}
+        asked |= set(use)
+        while use:
+            try:
+                told = model.predict(name, use.values(), **options.get(name, {}))
+            except BadInput as bad:
+                at = list(use)[bad.at]
+                reasons[at] = bad.reason
+                del use[at]
+                continue
+            for at, prediction in zip(use, told, strict=True):
+                found[at][name] = prediction
+            break
+    for at, given in enumerate(givens):
+        if at not in asked:
+            raise AskError(_nobody(model.tasks if not task else {task: model.tasks[task]}, given))
+    return [reasons.get(at, found[at]) for at in range(len(givens))]
+
+
+def _nobody(tasks: Mapping[str, Task], given: Given) -> str:
+    """Why no task could be asked, and what they take."""
+    have = " and ".join([*([_ARTICLE.get(given.kind, "a text")] if given.kind else []), *given.named]) or "nothing"
+    take = "; ".join(f"{name}: {takes(task)}" for name, task in tasks.items())
+    return f"no task asked here takes {have} alone. What they take: {take}"
+
+
+def takes(task: Task) -> str:
+    """How the inputs of a task are given on the command line."""
+    roles = task.inputs
+    if len(roles) == 1:
+        kind = task.kind.inputs[roles[0]].kind
+        return {"image": "photo.jpg", "audio": "sound.wav", "sequence": "CCO"}.get(kind, '"A sentence."')
+    shown = {"image": "photo.jpg", "audio": "sound.wav"}
+    return " ".join(f"--{role} {shown.get(task.kind.inputs[role].kind, '...')}" for role in roles)
+
+
+def example(tasks: Mapping[str, Task]) -> str:
+    """What to type after ``unisono predict RUN``: a sentence where a task takes one, else what the first task takes."""
+    ways = [takes(task) for task in tasks.values()]
+    return next((way for way in ways if way.startswith('"')), ways[0])
+
+
+def with_beams(tasks: Mapping[str, Task]) -> list[str]:
+    """Those whose head searches with beams."""
+    return [name for name, task in tasks.items() if "beams" in signature(task.kind.head.predict).parameters]
+
+
+def _has_file(given: Given, model: MultiTaskModel) -> bool:
+    kinds = {role: known.kind for task in model.tasks.values() for role, known in task.kind.inputs.items()}
+    return given.kind in MEDIA or any(kinds.get(role) in MEDIA for role in given.named)
+
+
+def _either(kinds: Sequence[str]) -> str:
+    return " or ".join(_ARTICLE[kind] for kind in kinds)

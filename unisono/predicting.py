@@ -1,0 +1,114 @@
+"""predicting: the answers to a person's inputs, one after the other: printed, as JSON, drawn on images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from unisono import draw, said, show
+from unisono.ask import Given, answers
+from unisono.heads import Prediction
+from unisono.model import MultiTaskModel
+
+
+def console(colour: bool | None) -> Console:
+    """Standard output, in colours: true, false, or None: when it is a terminal."""
+    if colour is None:
+        return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, force_terminal=colour, color_system="standard" if colour else None)
+
+
+def tell(
+    model: MultiTaskModel,
+    givens: Sequence[Given],
+    *,
+    task: str = "",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    target: Path | None = None,
+    least: float = said.LEAST,
+    colour: bool | None = None,
+    as_json: bool = False,
+) -> int:
+    """Answers each input; gives back how many could not be used, each told on standard error.
+
+    Args:
+        task: only this one.
+        options: task -> options of its head.
+        target: the file or folder for pictures.
+        least: boxes of a lower score are neither drawn nor told.
+    """
+    pictures = draw.Target(target, _images(model, givens)) if target else None
+    lines, documents, refused = console(colour), [], 0
+    for given, found in answers(model, givens, task, options):
+        if isinstance(found, str):
+            refused += 1
+            show.failed(f"{said.heading(given.shown).plain}: {found}")
+            documents.append({"input": given.shown, "error": found})
+            continue
+        if as_json:
+            documents.append({"input": given.shown, **found})
+        else:
+            lines.print(said.heading(given.shown))
+            for name, prediction in found.items():
+                lines.print(Text(f"  {name:<12} ").append_text(said.said(prediction, _seen(given), least=least)))
+        if pictures:
+            for path in _drawn(model, given, found, pictures, least):
+                if not as_json:
+                    lines.print(Text(f"  drawn        {path}", style="dim"))
+        if not as_json:
+            lines.print()
+    if as_json:
+        show.document(documents)
+    return refused
+
+
+def _drawn(
+    model: MultiTaskModel, given: Given, found: Mapping[str, Prediction], target: draw.Target, least: float
+) -> list[Path]:
+    """A picture for each task whose answer lies on the image; where there is none, one with the words below."""
+    image = _image(model, given)
+    if image is None:
+        return []
+    on = [name for name, prediction in found.items() if "boxes" in prediction or "runs" in prediction]
+    asked = [str(value) for role, value in given.named.items() if value is not image]
+    words = [f"{name}: {said.said(p, _seen(given)).plain}" for name, p in found.items() if name not in on]
+    paths = []
+    for name in on or [""]:
+        classes = getattr(model.heads[name], "labels", ()) if name else ()
+        picture = draw.drawn(
+            image, found[name] if name else {}, classes=classes, lines=asked + words, least=least
+        )  # fmt: skip
+        path = target.path(image if isinstance(image, str) else "", name if len(on) > 1 else "")
+        target.write(picture, path)
+        paths.append(path)
+    return paths
+
+
+def _seen(given: Given) -> Any:
+    """What answers refer to: the sentence, or role -> value."""
+    return (
+        given.named if given.kind is None else {**given.named, given.kind: given.value} if given.named else given.value
+    )
+
+
+def _image(model: MultiTaskModel, given: Given) -> Any:
+    if given.kind == "image":
+        return given.value
+    kinds = {role: known.kind for task in model.tasks.values() for role, known in task.kind.inputs.items()}
+    return next((value for role, value in given.named.items() if kinds.get(role) == "image"), None)
+
+
+def _images(model: MultiTaskModel, givens: Sequence[Given]) -> list[str]:
+    """The images' files.
+
+    Raises:
+        DrawError: there is none to draw on.
+    """
+    found = [image for given in givens if (image := _image(model, given)) is not None]
+    if not found:
+        raise draw.DrawError("--draw draws on images, and none is given")
+    return [image for image in found if isinstance(image, str)]
