@@ -17,6 +17,7 @@ from unisono.recipe import nearest
 from unisono.tasks import Task
 
 MEDIA = {"image": SUFFIXES, "audio": SOUNDS}
+OPTIONS = ("text", "pair", "question", "context", "image", "audio", "sequence")  # roles that are options of their own
 _WORDS = ("text", "tokens", "sequence")  # kinds of input that are typed, not named by a file
 _ARTICLE = {"image": "an image", "audio": "a sound", "sequence": "a sequence"}
 _AT_ONCE = {True: 16, False: 256}  # inputs that are read before any is answered: files, and others
@@ -48,7 +49,8 @@ class Given:
         Args:
             partly: inputs that the task asks for may be absent: the model will say so, or do without.
         """
-        row = {role: value for role, value in self.named.items() if role in task.kind.inputs}
+        known = reads(task)
+        row = {role: value for role, value in self.named.items() if role in known}
         if len(row) < len(self.named) and not partly:
             return None
         if self.kind is not None:
@@ -56,7 +58,7 @@ class Given:
             if role is None:
                 return None
             row[role] = self.value.split() if task.kind.inputs[role].kind == "tokens" else self.value
-        row = {role: row[role] for role in task.kind.inputs if role in row}
+        row = {role: row[role] for role in known if role in row}
         return row if partly or all(row.get(role) for role in task.inputs) else None
 
     def _suits(self, kind: str) -> bool:
@@ -75,11 +77,11 @@ def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, 
         AskError: a role that no task has, numbers of values that do not go together, a file that no task reads.
     """
     for role in named:
-        known = {r: None for task in tasks.values() for r in task.kind.inputs}
+        known = {r: None for task in tasks.values() for r in reads(task)}
         if role not in known:
             raise AskError(f'no task asked here has the input "{role}"{nearest(role, known)}')
-    reads: set[str] = {task.kind.inputs[role].kind for task in tasks.values() for role in task.inputs}
-    inputs = [given for value in typed for given in _typed(value, reads)]
+    sorts: set[str] = {task.kind.inputs[role].kind for task in tasks.values() for role in task.inputs}
+    inputs = [given for value in typed for given in _typed(value, sorts)]
     counts = {len(values) for values in named.values()} | ({len(inputs)} if inputs else set())
     most = max(counts, default=0)
     if counts - {1, most}:
@@ -97,6 +99,12 @@ def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, 
     return out
 
 
+def reads(task: Task) -> list[str]:
+    """The roles that a task was taught to read, and what else a row may tell its head."""
+    told: Mapping[str, Any] = getattr(task.kind, "told", {})
+    return [role for role in (*task.kind.inputs, *told) if role in task.roles]
+
+
 def listed(rows: Sequence[Mapping[str, Any]]) -> list[Given]:
     """Rows of a file: role -> value. What a task does not read, such as its label, is passed over."""
     return [Given(row, named=row) for row in rows]
@@ -109,30 +117,30 @@ def only(tasks: Mapping[str, Task]) -> str:
     return next(iter(tasks))
 
 
-def _typed(value: str, reads: set[str]) -> Iterator[Given]:
+def _typed(value: str, sorts: set[str]) -> Iterator[Given]:
     """An input without a role, or those of a folder."""
-    media = [kind for kind in MEDIA if kind in reads]
+    media = [kind for kind in MEDIA if kind in sorts]
     if media and os.path.isdir(value):
         suffixes = {suffix for kind in media for suffix in MEDIA[kind]}
         found = sorted(p for p in Path(value).iterdir() if p.suffix.lower() in suffixes and p.is_file())
         if not found:
             raise AskError(f"{value}: no file in this folder is {_either(media)} ({' '.join(sorted(suffixes))})")
         for path in found:
-            yield Given(str(path), _kind(str(path), reads), str(path))
+            yield Given(str(path), _kind(str(path), sorts), str(path))
         return
-    kind = _kind(value, reads)
+    kind = _kind(value, sorts)
     yield Given(value, kind, value)
 
 
-def _kind(value: str, reads: set[str]) -> str:
+def _kind(value: str, sorts: set[str]) -> str:
     """What an input without a role is, given the kinds of input that the tasks read."""
-    words = [kind for kind in _WORDS if kind in reads]
+    words = [kind for kind in _WORDS if kind in sorts]
     suffix = Path(value).suffix.lower()
     by_name = next((kind for kind, suffixes in MEDIA.items() if suffix in suffixes), None)
-    if by_name in reads and (not words or not any(c.isspace() for c in value) or os.path.isfile(value)):
+    if by_name in sorts and (not words or not any(c.isspace() for c in value) or os.path.isfile(value)):
         return str(by_name)
-    media = [kind for kind in MEDIA if kind in reads]
-    if by_name and by_name not in reads and os.path.isfile(value):
+    media = [kind for kind in MEDIA if kind in sorts]
+    if by_name and by_name not in sorts and os.path.isfile(value):
         raise AskError(f"{value} is {_ARTICLE[by_name]}, and no task asked here reads one")
     if not words and len(media) > 1:
         raise AskError(f"{value}: neither an image nor a sound by its name; say --image FILE or --audio FILE")
@@ -198,7 +206,7 @@ def _nobody(tasks: Mapping[str, Task], given: Given) -> str:
     """Why no task could be asked, and what they take."""
     have = " and ".join([*([_ARTICLE.get(given.kind, "a text")] if given.kind else []), *given.named]) or "nothing"
     take = "; ".join(f"{name}: {takes(task)}" for name, task in tasks.items())
-    return f"no task asked here takes {have} alone. What they take: {take}"
+    return f"no task asked here takes {have}. What they take: {take}"
 
 
 def takes(task: Task) -> str:
@@ -208,7 +216,8 @@ def takes(task: Task) -> str:
         kind = task.kind.inputs[roles[0]].kind
         return {"image": "photo.jpg", "audio": "sound.wav", "sequence": "CCO"}.get(kind, '"A sentence."')
     shown = {"image": "photo.jpg", "audio": "sound.wav"}
-    return " ".join(f"--{role} {shown.get(task.kind.inputs[role].kind, '...')}" for role in roles)
+    values = {role: shown.get(task.kind.inputs[role].kind, "...") for role in roles}
+    return " ".join(f"--{role} {v}" if role in OPTIONS else f"--input {role}={v}" for role, v in values.items())
 
 
 def example(tasks: Mapping[str, Task]) -> str:

@@ -135,11 +135,20 @@ def _piece(prediction: Mapping[str, Any], given: Any) -> Text:
     line = Text().append(prediction["text"], style="bold green")
     context = given.get("context") if isinstance(given, Mapping) else None
     if isinstance(context, str):
-        before, after = max(0, start - _AROUND), min(len(context), end + _AROUND)
-        line.append("   in: " + ("… " if before else "") + context[before:start].lstrip(), style="dim")
-        line.append(f"[{context[start:end]}]", style="green")
-        line.append(context[end:after].rstrip() + (" …" if after < len(context) else ""), style="dim")
+        before, after = context[:start], context[end:]
+        line.append("   in: ", style="dim").append(_end_of(before), style="dim").append(
+            f"[{context[start:end]}]", "green"
+        )
+        line.append(_end_of(after[::-1])[::-1], style="dim")
     return line
+
+
+def _end_of(text: str) -> str:
+    """Its last few words, with a mark where something was left out."""
+    if len(text) <= _AROUND:
+        return text.replace("\n", " ")
+    some = text[-_AROUND:].replace("\n", " ")
+    return "… " + (some.split(" ", 1)[1] if " " in some[:-1] else some)
 
 
 def _number(value: float) -> str:

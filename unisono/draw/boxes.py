@@ -65,6 +65,7 @@ def place(box: Box, label: tuple[int, int], size: tuple[int, int], taken: Sequen
 
 def _within(box: Sequence[float], size: tuple[int, int]) -> Box:
     left, top, right, bottom = (round(side) for side in box)
+    left, top = max(0, min(left, size[0] - 1)), max(0, min(top, size[1] - 1))
     right, bottom = max(left, min(right, size[0]) - 1), max(top, min(bottom, size[1]) - 1)
     return left, top, right, bottom
 

@@ -17,7 +17,7 @@ def parsed(code: str) -> Colour:
     return red, green, blue
 
 
-PAGE, INK, SOFT = (parsed(LIGHT[name]) for name in ("page", "ink", "soft"))
+PAGE, INK = (parsed(LIGHT[name]) for name in ("page", "ink"))
 _FIXED = [parsed(colours[f"s{slot}"]) for colours in (LIGHT, DARK) for slot in range(SLOTS)]
 
 
@@ -30,8 +30,8 @@ def colour(at: int) -> Colour:
 
 
 def ink_on(ground: Colour) -> Colour:
-    """The colour for letters on a ground: ink or white, whichever stands out more."""
-    return max((INK, (255, 255, 255)), key=lambda letters: contrast(letters, ground))
+    """The colour for letters on a ground: black or white, whichever stands out more."""
+    return max(((0, 0, 0), (255, 255, 255)), key=lambda letters: contrast(letters, ground))
 
 
 def contrast(one: Colour, other: Colour) -> float:
