@@ -40,6 +40,8 @@ def said(prediction: Mapping[str, Any], given: Any, *, least: float = LEAST) -> 
         return _piece(prediction, given)
     if "text" in prediction:
         return Text(prediction["text"]) if prediction["text"] else Text("nothing", style="dim")
+    if "similarity" in prediction:
+        return _alike(prediction)
     if "value" in prediction:
         return Text(_number(prediction["value"]))
     return Text(json.dumps(prediction, ensure_ascii=False))
@@ -141,6 +143,14 @@ def _piece(prediction: Mapping[str, Any], given: Any) -> Text:
         )
         line.append(_end_of(after[::-1])[::-1], style="dim")
     return line
+
+
+def _alike(prediction: Mapping[str, Any]) -> Text:
+    """How alike two inputs are, from -1 to 1; of one input alone there is its vector, which --json shows."""
+    if prediction["similarity"] is not None:
+        return Text(f"{prediction['similarity']:.2f}")
+    (role, vector), *_ = prediction["vectors"].items()
+    return Text(f"{role}: a vector of {len(vector)} numbers", style="dim")
 
 
 def _end_of(text: str) -> str:
