@@ -101,8 +101,7 @@ def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, 
 
 def reads(task: Task) -> list[str]:
     """The roles that a task was taught to read, and what else a row may tell its head."""
-    told: Mapping[str, Any] = getattr(task.kind, "told", {})
-    return [role for role in (*task.kind.inputs, *told) if role in task.roles]
+    return [role for role in (*task.kind.inputs, *task.kind.told) if role in task.roles]
 
 
 def listed(rows: Sequence[Mapping[str, Any]]) -> list[Given]:
