@@ -37,7 +37,7 @@ MAY: dict[str, set[str]] = {
     "inputs": {"stems"},
     "batch": {"inputs", "heads"},
     "model": {"batch", "tasks", "inputs", "stems", "trunk", "heads", "recipe"},
-    "prepare": {"model", "inputs", "tasks", "data", "stems", "trunk", "recipe"},
+    "prepare": {"model", "tasks", "data", "stems", "trunk", "recipe"},
     "evaluate": {"model", "data", "heads"},
     "train": {"batch", "model", "evaluate", "prepare", "mix", "balance", "stages", "recipe", "tasks", "heads", "data"},
     "begin": {"tasks", "data", "recipe"},

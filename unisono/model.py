@@ -144,6 +144,10 @@ class MultiTaskModel(nn.Module):
             return int(example[SEGMENTS].sum())
         return next(iter(self.stems_of(task).values())).length(example)
 
+    def longest(self, task: str, example: Mapping[str, np.ndarray]) -> int:
+        """Vectors of the longest sequence of an example: there are two where its inputs are apart."""
+        return int(example[SEGMENTS].max()) if self.tasks[task].sides else self.length(task, example)
+
     def collate_shared(self, examples: Mapping[str, Sequence[Mapping[str, np.ndarray] | None]]) -> tuple[Batch, ...]:
         """One batch a task over the same rows; their inputs are the same tensors.
 

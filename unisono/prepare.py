@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
-from unisono.inputs import SEGMENTS
 from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe, RecipeError, explain, nearest
 from unisono.stems import Stem, TextStem, find_stem
@@ -205,7 +204,7 @@ def encode(
                 )
         if "train" in splits and not len(out[name]["train"]):
             raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
-        longest = max((_longest(task, examples) for examples in out[name].values() if len(examples)), default=0)
+        longest = max((_longest(model, name, e) for e in out[name].values() if len(e)), default=0)
         if model.trunk.positions is not None and longest > model.trunk.positions:
             raise RecipeError(
                 f'task "{name}": a row makes {longest:,} vectors, the trunk knows {model.trunk.positions:,} positions: '
@@ -214,11 +213,11 @@ def encode(
     return out
 
 
-def _longest(task: Task, examples: Examples) -> int:
+def _longest(model: MultiTaskModel, task: str, examples: Examples) -> int:
     """Vectors of the longest sequence."""
-    if task.kind.apart:
-        return max(int(examples[i][SEGMENTS].max()) for i in range(len(examples)))
-    return int(examples.lengths.max())
+    if not model.tasks[task].kind.apart:
+        return int(examples.lengths.max())
+    return max(model.longest(task, examples[i]) for i in range(len(examples)))
 
 
 def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:

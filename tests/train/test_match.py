@@ -18,6 +18,7 @@ from unisono.prepare import build_model, encode, labelled, read_tables
 from unisono.recipe import RecipeError, build
 from unisono.tasks import resolve
 from unisono.train.bundles import Bundles
+from unisono.train.check import describe
 
 Image = pytest.importorskip("PIL.Image")
 COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200), "grey": (90, 90, 90)}
@@ -86,6 +87,14 @@ def test_rows_without_a_partner_are_not_drawn(made):
     tables, _, examples = made
     drawn = labelled(tables.tasks["caption"], tables.rows["caption"]["train"], examples)
     assert drawn.tolist() == list(range(8))
+
+
+def test_a_description_counts_rows_without_a_partner_and_inputs_that_are_cut(folder):
+    recipe = captioned(folder)
+    recipe["tasks"]["caption"]["max_length"] = 10
+    facts = describe(build(recipe))["caption"]["train"]
+    assert facts["missing"] == {"partner": 3}
+    assert facts["cut"] == 1 and facts["lengths"]["max"] > 10  # of two inputs together
 
 
 def test_packed_rows_give_the_loss_and_gradients_of_a_shuffled_pack(made):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from unisono import data
-from unisono.prepare import Tables, build_model, encode, read_tables
+from unisono.prepare import Tables, build_model, encode, labelled, read_tables
 from unisono.recipe import Recipe
 from unisono.stages import planned_steps
 from unisono.train import auto
@@ -158,14 +158,18 @@ def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[
 
 
 def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str, dict[str, Any]]:
-    able = sum(stem.most for stem in model.stems_of(name).values())
+    kind, stems = tables.tasks[name].kind, model.stems_of(name).values()
+    able = max(stem.most for stem in stems) if kind.apart else sum(stem.most for stem in stems)
     limit = min(tables.tasks[name].max_length or able, able)
     out = {}
     for split, rows in tables.rows[name].items():
-        facts = data.summary(rows, examples[split])
+        own = examples[split]
+        facts = data.summary(rows, own)
+        if kind.apart:
+            facts["missing"] = {"partner": len(own) - len(labelled(tables.tasks[name], rows, own))}
         out[split] = {
             **facts,
             "bad": tables.quarantine.reasons(name, split),
-            "cut": 0 if tables.tasks[name].kind.windows else int((examples[split].lengths >= limit).sum()),
+            "cut": 0 if kind.windows else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
     return out
