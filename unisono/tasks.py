@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from unisono import metrics
 from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
+from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.match import Match
@@ -28,7 +29,7 @@ from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
 from unisono.stems import STEMS
 
-PAIR = "pair"  # the second half of a text
+PAIRS = ("pair", "context")  # the second half of a text
 STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
 
 Score = Callable[[Sequence[Prediction], Sequence[Row]], dict[str, float]]
@@ -103,6 +104,24 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"target": Role("text", required=False)},
             metrics.score_text,
             ("bleu",),
+        ),
+        Kind(
+            "caption",
+            Caption,
+            {**others, "image": Role("image", required=True), "text": pair, "pair": pair},
+            {"caption": Role("references")},
+            metrics.score_captions,
+            ("bleu",),
+            any_input=True,
+        ),
+        Kind(
+            "answer",
+            Answer,
+            {"question": text, "context": pair, **others},
+            {"answer": Role("references")},
+            metrics.score_answers,
+            ("exact_match",),
+            any_input=True,
         ),
         Kind(
             "span",
@@ -203,9 +222,9 @@ class Task:
 
     @property
     def inputs(self) -> list[str]:
-        """The input roles that rows are asked for. A role that only accompanies another (``pair``) does not count."""
+        """The input roles that rows are asked for. A role that only accompanies another (``PAIRS``) does not count."""
         required = [name for name, role in self.kind.inputs.items() if role.required]
-        named = [name for name in self.kind.inputs if name in self.columns and name != PAIR]
+        named = [name for name in self.kind.inputs if name in self.columns and name not in PAIRS]
         return named or required if self.kind.any_input else required
 
     @property

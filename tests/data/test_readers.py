@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.data.conftest import CLASSIFY, TABLES, TAG, TRANSLATE, Load, read, write_bytes, write_table, write_text
-from unisono.data import DataError, Role
+from unisono.data import Data, DataError, Quarantine, Role
 from unisono.data.readers import Bad, Reader, Record, Settings, _plugins, reader, readers, register
 from unisono.data.readers.plain import Lines
 
@@ -145,10 +146,43 @@ def test_nested_json_columns(loaded: Load, tmp_path: Path) -> None:
     assert loaded(path, TRANSLATE, columns)["train"][0] == {"source": "yes", "target": "ja"}
 
 
-def test_a_json_array_says_what_to_do(loaded: Load, tmp_path: Path) -> None:
-    path = write_text(tmp_path / "x.json", '[\n{"text": "a"}\n]')
-    with pytest.raises(DataError, match="one JSON array; write one object per line"):
-        loaded(path)
+@pytest.mark.parametrize("text", ['[\n{"text": "a", "label": 1},\n{"text": "b"}]', '[["a", 1], ["b", null]]'])
+def test_a_json_array_of_rows(loaded: Load, tmp_path: Path, text: str) -> None:
+    columns = {"text": 0, "label": 1} if "[[" in text else {}
+    rows = loaded(write_text(tmp_path / "x.json", text), CLASSIFY, columns)["train"]
+    assert list(rows) == [{"text": "a", "label": "1"}, {"text": "b", "label": None}]
+    assert rows.origin(1) == ("x.json", 2)
+
+
+def test_lines_of_arrays_are_no_json_array(loaded: Load, tmp_path: Path) -> None:
+    path = write_text(tmp_path / "x.json", '[["a", "b"], ["X", "Y"]]\n[["c"], ["Z"]]\n')
+    rows = loaded(path, {"tokens": Role("tokens"), "tags": Role("tags")}, {"tokens": 0, "tags": 1})["train"]
+    assert rows[1] == {"tokens": ["c"], "tags": ["Z"]}
+
+
+def test_bad_elements_of_a_json_array(loaded: Load, tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "q.jsonl", 1.0)
+    path = write_text(tmp_path / "x.json", '[{"text": "a"}, 7, {"text": ["b"]}]')
+    assert list(loaded(path, {"text": Role("text")}, quarantine=quarantine)["train"]) == [{"text": "a"}]
+    found = [json.loads(line) for line in (tmp_path / "q.jsonl").read_text().splitlines()]
+    assert [(b["row"], b["reason"]) for b in found] == [
+        (2, "neither a JSON object nor an array"),
+        (3, "text is a list, not text"),
+    ]
+    with pytest.raises(DataError, match="cut short"):
+        loaded(write_text(tmp_path / "y.json", '[{"text": "a"}, {"te'), {"text": Role("text")})
+    with pytest.raises(DataError, match="one JSON array: say format: array"):
+        loaded(write_text(tmp_path / "z.json", '[\n{"text": "a"}\n]'), format="jsonl")
+
+
+def test_files_that_a_column_is_part_of_the_name_of(loaded: Load, tmp_path: Path) -> None:
+    write_text(tmp_path / "images" / "7.png", "x")
+    path = write_text(tmp_path / "x.json", '[["what?", 7], ["and?", null]]')
+    roles = {"text": Role("text"), "image": Role("image", required=False)}
+    rows = loaded(path, roles, {"text": 0, "image": 1}, files={"1": "images/{}.png"})["train"]
+    assert [r["image"] and r["image"]["path"] for r in rows] == [str(tmp_path / "images" / "7.png"), None]
+    with pytest.raises(ValueError, match="no {} where the value goes"):
+        Data(path=str(path), files={"1": "images/x.png"})
 
 
 def test_plain_lines(loaded: Load, tmp_path: Path) -> None:

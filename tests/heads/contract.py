@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from unisono.heads import Example, Head, Options, Prediction, Row, Targets
+from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.detect import DetectOptions
 from unisono.heads.detect_dense import DetectDense
@@ -25,6 +26,7 @@ from unisono.heads.speaker import Speaker, SpeakerOptions
 from unisono.heads.tag import Tag, TagOptions
 from unisono.heads.transcribe import Transcribe, TranscribeOptions
 from unisono.heads.translate import Translate
+from unisono.heads.writer import WriterOptions
 from unisono.packed import Layout, Packed
 
 WIDTH = 16
@@ -120,6 +122,7 @@ _PARTLY_TAGGED: list[Row] = [
 ]
 
 
+_WRITE = WriterOptions(layers=1, heads=2, vocabulary=300, max_length=40, label_smoothing=0.0, beams=2)
 _TRANSLATE = Translate.Options(layers=1, heads=2, vocabulary=300, max_length=40, label_smoothing=0.0, beams=2)
 
 
@@ -148,6 +151,10 @@ def _mask(row: Row, seed: int) -> dict[str, bytes]:
     return {"bytes": b"P5\n%d %d\n255\n" % (width, height) + pixels.tobytes()}
 
 
+def _one_of_them(prediction: Prediction, row: Row) -> bool:
+    return prediction["text"] in row["caption"]
+
+
 def _boxed(row: Row, seed: int) -> Row:
     """One or two objects that do not overlap, or none."""
     height, width = _patches(row)["grid"][2:].tolist()
@@ -166,6 +173,10 @@ def _same_boxes(prediction: Prediction, row: Row) -> bool:
 
 _QUERIES = DetectOptions(decoder="set", queries=4, layers=2, heads=2, feedforward=32)
 _IMAGES: list[Row] = [{"image": "x" * (i + 1)} for i in range(8)]
+_CAPTIONED: list[Row] = [
+    {**row, "caption": [t, t][: 1 + i % 2]} for i, (row, t) in enumerate(zip(_IMAGES, TEXTS, strict=True))
+]
+_REPLIES: list[Row] = [{"text": t, "answer": t[::-1].upper()} for t in TEXTS]
 _MASKED: list[Row] = [{**row, "mask": _mask(row, i)} for i, row in enumerate(_IMAGES)]
 _BOXED: list[Row] = [_boxed(row, i) for i, row in enumerate(_IMAGES)]
 _UNMASKED: list[Row] = [{"image": "x" * 20}, {"image": "x" * 21, "mask": None}]
@@ -304,5 +315,17 @@ CASES = [
         160,
         _sound,
     ),
+    Case(
+        "transcribe, attention",
+        Transcribe,
+        TranscribeOptions(decoder="attention", decoder_layers=1, beams=2, max_length=16),
+        _SPOKEN,
+        _UNWRITTEN,
+        same("text", "text"),
+        260,
+        _sound,
+    ),
+    Case("caption", Caption, _WRITE, _CAPTIONED, _UNMASKED, _one_of_them, tokens=_patches, steps=120),
+    Case("answer", Answer, _WRITE, _REPLIES, BARE, same("text", "answer"), steps=120),
     Case("translate", Translate, _TRANSLATE, _TARGETS, _BARE_SOURCES, same("text", "target"), steps=120),
 ]

@@ -67,7 +67,8 @@ def plain_beam(decoder, source, *, max_new, min_new=0, beams=4, length_penalty=1
         limit = live[0][0] / penalty(max_new, length_penalty)
         if step == max_new:
             ended.append((limit, live[0][1]))
-        if len(ended) >= beams or (ended and max(ended)[0] >= limit):
+        behind = ended and max(ended)[0] >= live[0][0] / penalty(step, length_penalty)
+        if (len(ended) >= beams and behind) or (ended and max(ended)[0] >= limit):
             break
     return max(ended, key=lambda e: e[0])[1]
 

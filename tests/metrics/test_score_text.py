@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sacrebleu
 
-from unisono.metrics import score_text
+from unisono.metrics import score_captions, score_text
 
 SAID = ["the cat sat on the mat today", "a man is riding a brown horse"]
 GOLD = ["the cat sat on the mat", "a man rides a brown horse"]
@@ -55,3 +55,14 @@ def test_chinese_is_split_by_its_own_rule() -> None:
 def test_nothing_labelled_has_no_scores() -> None:
     assert score_text([{"text": "a"}, {"text": "b", "language": "de"}], [{}, {"target": {"de": None, "fr": "b"}}]) == {}
     assert score_text([], []) == {}
+
+
+def test_captions_with_one_reference_or_several() -> None:
+    rows = [{"caption": [GOLD[0], "the cat sat on the mat today"]}, {"caption": GOLD[1]}, {"caption": None}]
+    scores = score_captions([{"text": s} for s in [*SAID, "left out"]], rows)
+    refs = [GOLD, ["the cat sat on the mat today", None]]
+    assert scores["bleu"] == pytest.approx(sacrebleu.corpus_bleu(SAID, refs).score)
+    assert scores["chrf"] == pytest.approx(sacrebleu.corpus_chrf(SAID, refs).score)
+    one = score_captions([{"text": s} for s in SAID], [{"caption": g} for g in GOLD])
+    assert scores["rows"] == 2 and scores["bleu"] > one["bleu"] > 0
+    assert score_captions([{"text": "x"}], [{"caption": None}]) == {}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.metrics import score_spans
+from unisono.metrics import score_answers, score_spans
 
 
 def normalize_answer(s: str) -> str:  # evaluate-v2.0.py, from here
@@ -102,3 +102,14 @@ def test_questions_with_and_without_answer_are_also_scored_apart() -> None:
 
 def test_without_labels_there_are_no_scores() -> None:
     assert score(["x"], [None]) == {}
+
+
+def test_answers_take_the_best_of_several_texts() -> None:
+    rows = [{"answer": "The red one"}, {"answer": ["two", "a couple"]}, {"answer": "A"}, {"answer": None}]
+    said = ["red one!", "Couple", "B", "left out"]
+    assert score_answers([{"text": s} for s in said], rows) == pytest.approx(
+        {"exact_match": 2 / 3, "f1": 2 / 3, "rows": 3}
+    )
+    assert score_answers([{"text": "red"}], rows[:1]) == pytest.approx({"exact_match": 0, "f1": 2 / 3, "rows": 1})
+    assert score_answers([{"text": "a"}], [{"answer": "A"}])["exact_match"] == 1
+    assert score_answers([{"text": "x"}], [{"answer": None}]) == {}

@@ -138,6 +138,8 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
                 size += len(value["bytes"] or "") + len(value["path"] or "")
             elif kind == "answers":
                 size += sum(8 + len(a["text"]) for a in value)
+            elif kind == "references":
+                size += sum(map(len, value))
             elif kind in ("tokens", "tags", "boxes"):
                 size += 8 * len(value)
             values.append(value)

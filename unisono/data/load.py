@@ -91,7 +91,7 @@ def _load(
     found = locate(spec, settings, roles)
     out: dict[str, Rows] = {}
     for split, sources in found.splits.items():
-        rows = _converted(found, sources, plan, settings, cache, spec.values)
+        rows = _converted(found, sources, plan, settings, cache, spec)
         seen = len(rows) + rows.bad_count
         quarantine.report(task, split, rows.bad(), seen, key=f"{task}/{split}/{rows.fingerprint}")
         if not len(rows):
@@ -100,7 +100,7 @@ def _load(
     return complete(out, spec, seed)
 
 
-def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path, values: Values) -> Rows:
+def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path, spec: Data) -> Rows:
     read = found.reader
     names = [_relative(s, found.root) for s in sources]
     files = [(_relative(p, found.root), p) for s in sources for p in read.files(s, settings)]
@@ -109,14 +109,15 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
         raise DataError(missing(absent))
     shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}
     told: list[Any] = [settings.header, settings.delimiter, settings.encoding, settings.config, settings.revision]
-    told += [settings.pattern, values] if settings.pattern or values else []
+    told += [settings.pattern, spec.values] if settings.pattern or spec.values else []
+    told += [spec.files] if spec.files else []
     state = [read.state(s, settings) for s in sources]
     named = [c for n, r in plan.roles.items() if r.kind in MEDIA for c in plan.columns[n].values()]
     # Files that rows name are stored by their whole path: the entry is of this folder alone.
     place = [str(found.root.resolve())] if named else []
     name = fingerprint(_FORM, read.name, names, shape, told, state, *place, files=files)
     opened = [
-        (unit, partial(_records, read, source, settings, named, values, found.root))
+        (unit, partial(_records, read, source, settings, named, spec, found.root))
         for unit, source in zip(names, sources, strict=True)
     ]
     return entry(
@@ -127,15 +128,17 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
 
 
 def _records(
-    read: Reader, source: Path, settings: Settings, media: list[Column], values: Values, root: Path
+    read: Reader, source: Path, settings: Settings, media: list[Column], spec: Data, root: Path
 ) -> Iterator[Record]:
     """The records of a source as the recipe wants them.
 
     Args:
         media: columns that name files.
     """
-    records = _located(read, source, settings, media, root) if media else read.read(source, settings)
-    return _spelled(records, values) if values else records
+    records = read.read(source, settings)
+    if media:
+        records = _located(records, source, {column: spec.files.get(str(column), "{}") for column in media}, root)
+    return _spelled(records, spec.values) if spec.values else records
 
 
 def _spelled(records: Iterator[Record], values: Values) -> Iterator[Record]:
@@ -150,13 +153,19 @@ def _spelled(records: Iterator[Record], values: Values) -> Iterator[Record]:
         yield record
 
 
-def _located(read: Reader, source: Path, settings: Settings, columns: list[Column], root: Path) -> Iterator[Record]:
-    """The records of a source with the names of files made whole: beside the source, or else under the root."""
+def _located(records: Iterator[Record], source: Path, columns: Mapping[Column, str], root: Path) -> Iterator[Record]:
+    """The records of a source with the names of files made whole: beside the source, or else under the root.
+
+    Args:
+        columns: those that name files -> the name that ``{}``, their value, is part of.
+    """
     folders = (source if source.is_dir() else source.parent, root)
-    for record in read.read(source, settings):
+    for record in records:
         if not isinstance(record.value, Bad):
-            for column in columns:
+            for column, form in columns.items():
                 name = record.value.get(column)
+                if form != "{}" and isinstance(name, (str, int, float)):
+                    name = form.replace("{}", said) if (said := label(name)) else None
                 if isinstance(name, str) and name and "\0" not in name:
                     places = [os.path.join(folder, name) for folder in folders]
                     known = next(filter(os.path.isfile, places), places[0])  # of a name too long, it says no

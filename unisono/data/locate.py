@@ -11,10 +11,12 @@ from unisono.data.builtin import builtin
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers import Reader, Settings, reader, readers
 from unisono.data.readers.base import split_of, suffix
+from unisono.data.readers.captions import caption_files
 from unisono.data.readers.coco import coco_folder, is_coco
 from unisono.data.readers.folders import class_folders
 from unisono.data.readers.idx import is_idx
 from unisono.data.readers.images import image_folders
+from unisono.data.readers.json_array import is_array
 from unisono.data.readers.masks import mask_folders
 from unisono.data.readers.parallel import languages, stem_of
 from unisono.data.readers.speech import speech_format
@@ -123,7 +125,9 @@ def _guess_file(path: Path, settings: Settings, roles: Mapping[str, Role]) -> Re
     if ending == ".json" and is_squad(path):
         return reader("squad")
     if ending == ".json" and is_coco(path):
-        return reader("coco")
+        return reader("captions" if _captioned(settings) else "coco")
+    if ending == ".json" and is_array(path, settings.encoding):
+        return reader("array")
     if ending not in ("", ".txt"):
         for read in readers().values():
             if ending in read.suffixes:
@@ -150,6 +154,8 @@ def _guess_folder(root: Path, settings: Settings, roles: Mapping[str, Role]) -> 
         return reader("images" if pictured and "image" in settings.wanted else "folders")
     if is_voc(root):
         return reader("voc")
+    if _captioned(settings) and caption_files(root):
+        return reader("captions")
     if coco_folder(root):
         return reader("coco")
     if speech := speech_format(root):
@@ -179,6 +185,11 @@ def _guess_folder(root: Path, settings: Settings, roles: Mapping[str, Role]) -> 
             f"{root} holds several formats: {said}; say which with format:, or name the files under splits:"
         )
     return reader(next(iter(formats)))
+
+
+def _captioned(settings: Settings) -> bool:
+    """Whether the recipe asks for what is said of images."""
+    return not {"caption", "captions"}.isdisjoint(settings.wanted)
 
 
 def _known(path: Path) -> bool:

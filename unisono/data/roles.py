@@ -16,7 +16,7 @@ from unisono.data.readers.base import Column
 
 Kind = Literal[
     "text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence", "mask", "boxes",
-    "answers", "flags",
+    "answers", "flags", "references",
 ]  # fmt: skip
 MEDIA = ("image", "audio", "mask")  # kinds whose values are files
 SEVERAL = ("texts", "flags")  # kinds whose values come from a column each
@@ -31,9 +31,10 @@ class Role:
         kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
             texts ({language: str | None}), flags ({label: bool | None}: several labels, a column each),
             image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str), boxes
-            (list[{"label": str, "box": [left, top, right, bottom]}], in pixels of an image; none: no object) or answers
+            (list[{"label": str, "box": [left, top, right, bottom]}], in pixels of an image; none: no object), answers
             (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first character; none:
-            there is no answer). Every value but a required input may be None: a partial label costs nothing.
+            there is no answer) or references (list[str]: texts of which each would do). Every value but a required
+            input may be None: a partial label costs nothing.
         required: the source must have the column, and of the input kinds each row a value.
     """
 
@@ -200,6 +201,16 @@ def _box(one: Any) -> dict[str, Any]:
     return {"label": name, "box": [left, top, right, bottom]}
 
 
+def references(value: Any) -> list[str] | None:
+    """A text, a list of texts, or a JSON list of them. Blank ones are left out."""
+    if isinstance(value, str):
+        found = _json_list(value.strip())
+        value = [value] if found is None else found
+    if not isinstance(value, (list, tuple)):
+        value = [value]
+    return [said for v in value if (said := text(v)) is not None] or None
+
+
 def answers(value: Any) -> list[dict[str, Any]] | None:
     """A list of {text, start}, SQuAD's {text, answer_start}, or Hugging Face's one mapping with a list of each; all of
     them also as JSON in a text.
@@ -273,6 +284,7 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     "mask": media,
     "sequence": text,
     "answers": answers,
+    "references": references,
     "boxes": boxes,
 }
 

@@ -56,6 +56,10 @@ class Data(BaseModel):
     pattern: str | None = Field(
         None, description='recordings: what file names say, such as "{digit}_{speaker}_{take}"; each part is a column'
     )
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="column -> the file that its values name, such as {image_id: images/{}.png}",
+    )
     values: dict[str, dict[str, str] | list[str]] = Field(
         default_factory=dict,
         description="column -> what its values stand for, such as {digit: [zero, one, two]}; others stay",
@@ -81,6 +85,14 @@ class Data(BaseModel):
         counts = value.values() if isinstance(value, dict) else [value]
         if any(n is not None and n < 1 for n in counts):
             raise ValueError(f"limit must be 1 or more, got {value}")
+        return value
+
+    @field_validator("files")
+    @classmethod
+    def _one_place(cls, value: dict[str, str]) -> dict[str, str]:
+        for column, name in value.items():
+            if name.count("{}") != 1:
+                raise ValueError(f'{column}: "{name}" has no {{}} where the value goes, or more than one')
         return value
 
     @field_validator("encoding")

@@ -72,7 +72,8 @@ def beam(
     """The best of the hypotheses that a search of ``beams`` breadth finds.
 
     A hypothesis of n tokens (``end`` included) scores its log-probability over ((5 + n) / 6) ** length_penalty, Wu et
-    al. 2016, section 7. A sentence is done once ``beams`` of its hypotheses have ended, or no live one can still win.
+    al. 2016, section 7. A sentence is done once ``beams`` of its hypotheses have ended and no live one is ahead of the
+    best of them, or no live one can still win.
     Other arguments as in ``greedy``.
     """
     if length_penalty < 0:
@@ -117,7 +118,9 @@ def beam(
             best_end[live[better]] = max_new + 1
             best_from[live[better]] = 0
             break
-        done |= (ended[live] >= beams) | (best[live] >= sums[:, 0] / limit)
+        # Where the model is sure, what ends early is junk beside the one text that it means: that one is waited for.
+        behind = best[live] >= sums[:, 0] / _penalty(step, length_penalty)
+        done |= ((ended[live] >= beams) & behind) | (best[live] >= sums[:, 0] / limit)
         cache.descend(origin)
         if (left := _leave(done, cache)) is not None:
             live, ids, sums, done = live[left], ids[left], sums[left], done[left]

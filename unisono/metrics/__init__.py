@@ -6,10 +6,10 @@ from unisono.metrics.labels import score_label_sets, score_labels
 from unisono.metrics.masks import score_masks
 from unisono.metrics.numbers import score_numbers
 from unisono.metrics.ranking import score_matches
-from unisono.metrics.spans import score_spans
+from unisono.metrics.spans import score_answers, score_spans
 from unisono.metrics.speech import score_speakers, score_transcripts
 from unisono.metrics.spoken import score_spoken
-from unisono.metrics.text import score_text
+from unisono.metrics.text import score_captions, score_text
 
 # Name -> whether higher is better. All are fractions or correlations, but for bleu and chrf (0 to 100), and rmse and
 # mae (units of the target) and mel_distance (decibels). Every score function also gives "rows": how many had a label.
@@ -63,7 +63,9 @@ def higher_is_better(name: str) -> bool:
 __all__ = [
     "METRICS",
     "higher_is_better",
+    "score_answers",
     "score_boxes",
+    "score_captions",
     "score_label_sets",
     "score_labels",
     "score_masks",

@@ -30,9 +30,9 @@ def score_spans(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Score
         return {}
     exact, f1, answerable = [], [], []
     for prediction, answers in pairs:
-        golds = [a["text"] for a in answers if normalized(a["text"])] or [""]
-        exact.append(max(float(normalized(prediction["text"]) == normalized(gold)) for gold in golds))
-        f1.append(max(_f1(prediction["text"], gold) for gold in golds))
+        said, golds = normalized(prediction["text"]), [n for a in answers if (n := normalized(a["text"]))] or [""]
+        exact.append(max(float(said == gold) for gold in golds))
+        f1.append(max(_f1(said, gold) for gold in golds))
         answerable.append(bool(answers))
     scores = {"f1": _mean(f1), "exact_match": _mean(exact)}
     if len(set(answerable)) > 1:
@@ -42,13 +42,30 @@ def score_spans(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Score
     return {**scores, "rows": float(len(pairs))}
 
 
+def score_answers(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores:
+    """Compares ``text`` with the rows' ``answer``, a text or a list of texts of which the best counts:
+    ``exact_match`` and ``f1`` as above. An answer of which nothing is left ("A") is compared as it stands.
+    """
+    pairs = [(p["text"], [g] if isinstance(g, str) else g) for p, g in labelled(predictions, rows, "answer")]
+    if not pairs:
+        return {}
+    exact = [max(float(_kept(said) == _kept(gold)) for gold in golds) for said, golds in pairs]
+    f1 = [max(_f1(_kept(said), _kept(gold)) for gold in golds) for said, golds in pairs]
+    return {"exact_match": _mean(exact), "f1": _mean(f1), "rows": float(len(pairs))}
+
+
 def normalized(text: str) -> str:
     """Lower case, without ASCII punctuation and English articles, words apart by single blanks."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
+def _kept(text: str) -> str:
+    return normalized(text) or " ".join(text.lower().split())
+
+
 def _f1(said: str, gold: str) -> float:
-    ours, theirs = normalized(said).split(), normalized(gold).split()
+    """Of texts that are normalized already."""
+    ours, theirs = said.split(), gold.split()
     if not ours or not theirs:
         return float(ours == theirs)
     common = (Counter(ours) & Counter(theirs)).total()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from unisono.metrics.gold import Prediction, Row, Scores, labelled
 
@@ -33,19 +34,28 @@ def score_text(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores
                 texts[language].append((text, gold[language]))
     if not texts:
         return {}
-    each = {language: _corpus(pairs, language) for language, pairs in texts.items()}
+    each = {language: _corpus([(s, [g]) for s, g in pairs], language) for language, pairs in texts.items()}
     scores: Scores = {m: sum(s[m] for s in each.values()) / len(each) for m in ("bleu", "chrf")}
     for language in sorted(n for n in each if n is not None):
         scores |= {f"{m}/{language}": value for m, value in each[language].items()}
     return {**scores, "rows": float(sum(map(len, texts.values())))}
 
 
-def _corpus(pairs: Sequence[tuple[str, str]], language: str | None) -> Scores:
+def score_captions(predictions: Sequence[Prediction], rows: Sequence[Row]) -> Scores:
+    """Compares ``text`` with the rows' ``caption``, a text or a list of references: corpus ``bleu`` and ``chrf``, 0 to
+    100. Of several references, BLEU counts a word that any of them has, chrF goes by the nearest one.
+    """
+    pairs = [(p["text"], [g] if isinstance(g, str) else list(g)) for p, g in labelled(predictions, rows, "caption")]
+    return {**_corpus(pairs, None), "rows": float(len(pairs))} if pairs else {}
+
+
+def _corpus(pairs: Sequence[tuple[str, Sequence[str]]], language: str | None) -> Scores:
     from sacrebleu.metrics import BLEU, CHRF
 
-    said, gold = [s for s, _ in pairs], [g for _, g in pairs]
+    said = [s for s, _ in pairs]
+    gold = list(zip_longest(*(references for _, references in pairs)))  # first references, second ones, …; some None
     words = "zh" if language is not None and language.split("-")[0].split("_")[0] == "zh" else "13a"
     return {
-        "bleu": float(BLEU(tokenize=words).corpus_score(said, [gold]).score),
-        "chrf": float(CHRF().corpus_score(said, [gold]).score),
+        "bleu": float(BLEU(tokenize=words).corpus_score(said, gold).score),
+        "chrf": float(CHRF().corpus_score(said, gold).score),
     }

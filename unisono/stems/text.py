@@ -19,6 +19,7 @@ from unisono.packed import Layout
 from unisono.stems.base import Stem
 from unisono.stems.windows import windows
 
+TEXTS, PAIRS = ("text", "source", "question"), ("pair", "context")  # roles of a text, and of its second half
 _WORD = re.compile(r"\w+|[^\w\s]")
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
@@ -65,7 +66,8 @@ class TextStem(Stem):
         """Tokens of a batch of rows.
 
         Args:
-            rows: role -> value: ``text`` or ``source``, optionally ``pair``; with ``words``: ``tokens``, already split.
+            rows: role -> value: ``text``, ``source`` or ``question``, optionally ``pair`` or ``context``; with
+                ``words``: ``tokens``, already split.
             words: read ``tokens`` and also return where each word begins.
             max_length: overrides the stem's.
 
@@ -184,9 +186,11 @@ class TextStem(Stem):
 
 
 def _text_of(row: Mapping[str, Any]) -> str | tuple[str, str]:
-    text = row["text"] if "text" in row else row["source"]
-    pair = row.get("pair")
-    return text if pair is None else (text, pair)
+    """The text of a row, with the second half if it has one: of these, one may be missing."""
+    first, second = (next((row[r] for r in roles if row.get(r) is not None), None) for roles in (TEXTS, PAIRS))
+    if first is None or second is None:
+        return first or second or ""
+    return first, second
 
 
 def _first_tokens(word_of_token: Sequence[int | None], count: int) -> np.ndarray:

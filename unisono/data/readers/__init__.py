@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers.arrow import Arrow, Parquet
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
+from unisono.data.readers.captions import Captions
 from unisono.data.readers.coco import Coco
 from unisono.data.readers.conll import Conll
 from unisono.data.readers.conllu import Conllu
@@ -16,6 +17,7 @@ from unisono.data.readers.folders import Folders
 from unisono.data.readers.hub import Hub, Saved
 from unisono.data.readers.idx import Idx
 from unisono.data.readers.images import Images
+from unisono.data.readers.json_array import JsonArray
 from unisono.data.readers.jsonl import JsonLines
 from unisono.data.readers.kaldi import Kaldi
 from unisono.data.readers.ljspeech import LJSpeech
@@ -32,6 +34,7 @@ from unisono.data.readers.voc import Voc
 _OURS = (
     Table(),
     JsonLines(),
+    JsonArray(),
     Squad(),
     Parquet(),
     Arrow(),
@@ -46,6 +49,7 @@ _OURS = (
     Masks(),
     Voc(),
     Coco(),
+    Captions(),
     Recordings(),
     Kaldi(),
     LJSpeech(),

@@ -67,10 +67,10 @@ class Coco(Reader):
                 yield Record(row, Bad("a box of a category that the file does not name", str(unnamed[0])))
                 continue
             said = [{"label": categories[b[0]], "box": list(b[1:])} for b in found]
-            yield Record(row, {"image": str(_image(source, name)), "boxes": said})
+            yield Record(row, {"image": str(image_beside(source, name)), "boxes": said})
 
     def state(self, source: Path, settings: Settings) -> str:
-        return listing(_folders(source), SUFFIXES)
+        return listing(image_folders(source), SUFFIXES)
 
     def splits(self, root: Path, settings: Settings) -> dict[str, list[Path]]:
         return split_files(_files(root))
@@ -100,17 +100,18 @@ def _files(root: Path) -> list[Path]:
     return []
 
 
-def _folders(source: Path) -> list[Path]:
+def image_folders(source: Path) -> list[Path]:
     """Where images may be: beside the file, or in a folder there or above that is named as the split in its name."""
-    word = source.stem.removeprefix("instances_")
+    word = re.sub("^(instances|captions)_", "", source.stem)
     places = (source.parent, source.parent.parent)
     return [folder / sub for folder in places for sub in (word, "images", f"images/{word}", ".")]
 
 
-def _image(source: Path, name: str) -> Path:
+def image_beside(source: Path, name: str) -> Path:
+    """The file of an image that ``source`` names."""
     if "\0" in name:
         raise DataError(f"{source}: {name!r} cannot be the name of an image")
-    found = (folder / name for folder in _folders(source))
+    found = (folder / name for folder in image_folders(source))
     return next(
         (path for path in found if os.path.isfile(path)), source.parent / name
     )  # of a name too long, it says no

@@ -30,9 +30,7 @@ class JsonLines(Reader):
                 row = json.loads(line)
             except (ValueError, RecursionError) as e:
                 if not good and line.lstrip().startswith("["):
-                    raise DataError(
-                        f"{source} is one JSON array; write one object per line, e.g. with: jq -c '.[]'"
-                    ) from e
+                    raise DataError(f"{source} is one JSON array: say format: array") from e
                 yield Record(number, Bad("not valid JSON", line[:200]))
                 continue
             if isinstance(row, list) and all(isinstance(c, int) for c in columns):
