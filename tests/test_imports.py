@@ -47,7 +47,8 @@ MAY: dict[str, set[str]] = {
     "ask": {"model", "tasks", "heads", "data", "recipe"},
     "said": set(),
     "draw": {"report.colours"},
-    "predicting": {"ask", "said", "draw", "show", "model", "heads"},
+    "targets": set(),
+    "predicting": {"ask", "said", "draw", "targets", "show", "model", "heads"},
     "show": {"doctor", "recipe"},
     "cli": {"api", "train", "study", "tasks", "begin", "doctor", "report", "show", "ask", "predicting"},
     "__init__": {"api", "model", "recipe"},  # when first used

@@ -14,8 +14,10 @@ from tests.train.test_images import recipe
 from unisono import cli
 from unisono.prepare import build_model, read_tables
 from unisono.recipe import build
+from unisono.sounds import read_sound, write_wav
 
 Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("soundfile")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,15 @@ def folder(tmp_path_factory) -> Path:
     content["tasks"]["asked"] = {
         "kind": "classify", "data": {"path": str(folder / "asked.csv"), "ratio": {"validation": 0.0}},
         "columns": {"text": "question", "label": "answer", "image": "photo"},
+    }  # fmt: skip
+    spoken = "text,file\n"
+    for i, text in enumerate(["one", "two", "three"]):
+        write_wav(folder / f"{i}.wav", np.sin(np.arange(4000) * 0.1 * (i + 1)), 8000)
+        spoken += f"{text},{i}.wav\n"
+    (folder / "spoken.csv").write_text(spoken)
+    content["tasks"]["say"] = {
+        "kind": "speak", "data": {"path": str(folder / "spoken.csv"), "ratio": {"validation": 0.0}},
+        "columns": {"text": "text", "audio": "file"}, "head": {"rate": 8000, "bands": 20, "hidden": 16},
     }  # fmt: skip
     content["trunk"].update(vocabulary=300, max_length=96)
     content["tasks"]["where"]["head"] = {"threshold": 0.0}
@@ -65,7 +76,7 @@ def ask(folder, monkeypatch, capsys):
 
 def test_a_sentence_is_answered_by_the_tasks_that_take_one(ask):
     code, out, _ = ask("Wake me at seven", "--json")
-    assert code == 0 and json.loads(out)[0].keys() == {"input", "intent"}
+    assert code == 0 and json.loads(out)[0].keys() == {"input", "intent", "say"}
     code, out, _ = ask("Wake me at seven")
     assert out.startswith("Wake me at seven\n  intent       ") and "\x1b" not in out
     assert "\x1b[1mWake me at seven" in ask("Wake me at seven", "--color")[1]
@@ -126,8 +137,13 @@ def test_rows_of_a_file_are_one_task_s_input(ask, folder):
         (["--input", "text"], 2, "say it as ROLE=VALUE"),
         (["a b", "--image", "photos/0.jpg", "--text", "c"], 2, "no task asked here takes a text and text and image. "),
         (["a sentence", "--draw", "x.png"], 2, "--draw draws on images, and none is given"),
-        (["photos", "--draw", "x.png"], 2, "x.png: one file for 2 images; name a folder"),
-        (["photos/0.jpg", "--draw", "x.gif"], 2, "x.gif: pictures are PNG files"),
+        (
+            ["a sentence", "--task", "intent", "--output", "x.wav"],
+            2,
+            "--output is for what a task speaks, and no task asked here does",
+        ),
+        (["photos", "--draw", "x.png"], 2, "x.png: one file for 2 inputs; name a folder"),
+        (["photos/0.jpg", "--draw", "x.gif"], 2, "x.gif: what is written are .png files"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_one_line(ask, arguments, code, says):
@@ -151,7 +167,7 @@ def test_one_broken_image_does_not_spoil_the_others(ask, folder):
 def test_pictures_of_one_image(ask, folder):
     code, out, err = ask("photos/0.jpg", "--draw", "seen.png", "--least", "0")
     assert code == 0, err
-    assert "  drawn        seen.where.png\n  drawn        seen.paint.png\n" in out
+    assert "  written      seen.where.png\n  written      seen.paint.png\n" in out
     masked = np.asarray(Image.open(folder / "seen.paint.png"))
     assert masked.shape[1] == 320 and masked.shape[0] > 240  # twenty times as large, and a legend
     ask("photos/0.jpg", "--draw", "boxes.png", "--task", "where", "--least", "0")
@@ -165,3 +181,11 @@ def test_a_folder_of_images_becomes_a_folder_of_pictures(ask, folder):
     assert code == 0, err
     assert len(json.loads(out)) == 2
     assert sorted(p.name for p in (folder / "drawn").iterdir()) == ["0.png", "1.png"]
+
+
+def test_what_is_spoken_becomes_sounds(ask, folder):
+    code, out, err = ask("one", "two", "--task", "say", "--output", "said")
+    assert code == 0, err
+    assert "s of sound\n  written      said/one.wav\n" in out
+    assert sorted(p.name for p in (folder / "said").iterdir()) == ["one.wav", "two.wav"]
+    assert len(read_sound(folder / "said" / "one.wav", rate=8000, seconds=60)) > 100

@@ -65,6 +65,7 @@ def test_colours_are_for_terminals_and_each_type_has_its_own():
         ({"runs": [], "shares": {"sky": 0.2, "road": 0.797, "car": 0.003}}, "a.png", "road 80% · sky 20%"),
         ({"similarity": 0.5, "vectors": {"text": [1, 0], "image": [0, 1]}}, "x", "0.50"),
         ({"similarity": None, "vectors": {"text": [1, 0]}}, "x", "text: a vector of 2 numbers"),
+        ({"mel": [[0]], "seconds": 0.612, "speaker": "jo"}, "seven", "0.6 s of sound in the voice of jo"),
         ({"anything": [1]}, "x", '{"anything": [1]}'),
     ],
 )

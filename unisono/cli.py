@@ -101,6 +101,9 @@ def predict(
     draw: Annotated[
         Path | None, typer.Option(metavar="PNG|FOLDER", help="draw boxes, masks, answers on images")
     ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="WAV|FOLDER", help="keep what a speak task says")
+    ] = None,
     least: Annotated[float, typer.Option(help="leave out boxes of a lower score", min=0, max=1)] = 0.3,
     color: Annotated[bool | None, typer.Option("--color/--no-color", help="default: in a terminal")] = None,
     beams: Annotated[int | None, typer.Option(help="beams of tasks that write texts")] = None,
@@ -137,7 +140,7 @@ def predict(
         givens = ask.gather({task: model.tasks[task]} if task else model.tasks, typed, wanted)
     options = {name: {"beams": beams} for name in ask.with_beams(model.tasks)} if beams is not None else {}
     refused = predicting.tell(
-        model, givens, task=task, options=options, target=draw, least=least, colour=color, as_json=json
+        model, givens, task=task, options=options, pictures=draw, sounds=output, least=least, colour=color, as_json=json
     )
     if refused:
         raise typer.Exit(1)
@@ -356,7 +359,7 @@ def _explain(error: Exception) -> int:
     if ours or isinstance(error, OSError):
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
-        return 2 if type(error).__name__ in ("RecipeError", "AskError", "DrawError") else 1
+        return 2 if type(error).__name__ in ("RecipeError", "AskError", "TargetError") else 1
     print(
         f"error: {type(error).__name__}: {error}\n"
         "This is a fault of Unisono's own; UNISONO_TRACEBACK=1 shows where, please report it.",

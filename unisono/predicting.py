@@ -1,4 +1,4 @@
-"""predicting: the answers to a person's inputs, one after the other: printed, as JSON, drawn on images."""
+"""predicting: the answers to a person's inputs, one after the other: printed, as JSON, as pictures and sounds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from unisono import draw, said, show
 from unisono.ask import Given, answers
 from unisono.heads import Prediction
 from unisono.model import MultiTaskModel
+from unisono.targets import Target, TargetError
 
 
 def console(colour: bool | None) -> Console:
@@ -28,7 +29,8 @@ def tell(
     *,
     task: str = "",
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    target: Path | None = None,
+    pictures: Path | None = None,
+    sounds: Path | None = None,
     least: float = said.LEAST,
     colour: bool | None = None,
     as_json: bool = False,
@@ -38,10 +40,13 @@ def tell(
     Args:
         task: only this one.
         options: task -> options of its head.
-        target: the file or folder for pictures.
+        pictures, sounds: the file or folder for what is drawn, and for what is spoken.
         least: boxes of a lower score are neither drawn nor told.
     """
-    pictures = draw.Target(target, _images(model, givens)) if target else None
+    drawing = Target(pictures, ".png", inputs=len(givens), sources=_images(model, givens)) if pictures else None
+    speaking = Target(sounds, ".wav", inputs=len(givens)) if sounds else None
+    if speaking and not any(t.kind.name == "speak" for n, t in model.tasks.items() if task in ("", n)):
+        raise TargetError("--output is for what a task speaks, and no task asked here does")
     lines, documents, refused = console(colour), [], 0
     for given, found in answers(model, givens, task, options):
         if isinstance(found, str):
@@ -55,10 +60,11 @@ def tell(
             lines.print(said.heading(given.shown))
             for name, prediction in found.items():
                 lines.print(Text(f"  {name:<12} ").append_text(said.said(prediction, _seen(given), least=least)))
-        if pictures:
-            for path in _drawn(model, given, found, pictures, least):
-                if not as_json:
-                    lines.print(Text(f"  drawn        {path}", style="dim"))
+        paths = _drawn(model, given, found, drawing, least) if drawing else []
+        paths += _spoken(given, found, speaking) if speaking else []
+        if not as_json:
+            for path in paths:
+                lines.print(Text(f"  written      {path}", style="dim"))
         if not as_json:
             lines.print()
     if as_json:
@@ -67,7 +73,7 @@ def tell(
 
 
 def _drawn(
-    model: MultiTaskModel, given: Given, found: Mapping[str, Prediction], target: draw.Target, least: float
+    model: MultiTaskModel, given: Given, found: Mapping[str, Prediction], target: Target, least: float
 ) -> list[Path]:
     """A picture for each task whose answer lies on the image; where there is none, one with the words below."""
     image = _image(model, given)
@@ -83,7 +89,25 @@ def _drawn(
             image, found[name] if name else {}, classes=classes, lines=asked + words, least=least
         )  # fmt: skip
         path = target.path(image if isinstance(image, str) else "", name if len(on) > 1 else "")
-        target.write(picture, path)
+        target.write(draw.png(picture), path)
+        paths.append(path)
+    return paths
+
+
+def _spoken(given: Given, found: Mapping[str, Prediction], target: Target) -> list[Path]:
+    """A WAV file for each task that spoke."""
+    import torch
+
+    from unisono.sounds import Analysis, wav_bytes
+
+    said = [name for name, prediction in found.items() if "mel" in prediction]
+    paths = []
+    for name in said:
+        analysis = Analysis.from_config(found[name]["analysis"])
+        samples = analysis.samples(torch.tensor(found[name]["mel"]))
+        text = given.value or next((v for v in given.named.values() if isinstance(v, str)), "")
+        path = target.path(text, name if len(said) > 1 else "")
+        target.write(wav_bytes(samples, analysis.rate), path)
         paths.append(path)
     return paths
 
@@ -106,9 +130,9 @@ def _images(model: MultiTaskModel, givens: Sequence[Given]) -> list[str]:
     """The images' files.
 
     Raises:
-        DrawError: there is none to draw on.
+        TargetError: there is none to draw on.
     """
     found = [image for given in givens if (image := _image(model, given)) is not None]
     if not found:
-        raise draw.DrawError("--draw draws on images, and none is given")
+        raise TargetError("--draw draws on images, and none is given")
     return [image for image in found if isinstance(image, str)]

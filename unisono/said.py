@@ -42,6 +42,9 @@ def said(prediction: Mapping[str, Any], given: Any, *, least: float = LEAST) -> 
         return Text(prediction["text"]) if prediction["text"] else Text("nothing", style="dim")
     if "similarity" in prediction:
         return _alike(prediction)
+    if "mel" in prediction:
+        voice = f" in the voice of {prediction['speaker']}" if prediction["speaker"] else ""
+        return Text(f"{prediction['seconds']:.1f} s of sound{voice}")
     if "value" in prediction:
         return Text(_number(prediction["value"]))
     return Text(json.dumps(prediction, ensure_ascii=False))

@@ -1,6 +1,5 @@
-"""Pictures of predictions: boxes, masks and captions on an image, and PNG files of them."""
+"""Pictures of predictions: boxes, masks and captions on an image."""
 
-from unisono.draw.picture import drawn
-from unisono.draw.target import DrawError, Target
+from unisono.draw.picture import drawn, png
 
-__all__ = ["DrawError", "Target", "drawn"]
+__all__ = ["drawn", "png"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -62,6 +63,13 @@ def drawn(
         entries += [] if boxes else [(None, f"no box of a score of {least:g} or more")]
     entries += [(None, line) for line in lines]
     return _above(out, entries, font) if entries else out
+
+
+def png(picture: Any) -> bytes:
+    """A Pillow image as the content of a PNG file."""
+    out = io.BytesIO()
+    picture.save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def _above(image: Any, entries: Sequence[Entry], font: Font) -> Any:
