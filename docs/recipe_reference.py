@@ -40,7 +40,7 @@ def render(schema: Mapping[str, Any]) -> str:
             if name.endswith("_head")
         ),
         *(
-            _section(f"stems.{name.removesuffix('_stem')}", "", section, defs)
+            _section(f"stems.{name.removesuffix('_stem').replace('_encoder', ' with encoder')}", "", section, defs)
             for name, section in defs.items()
             if name.endswith("_stem")
         ),

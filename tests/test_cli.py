@@ -156,8 +156,10 @@ def test_init_writes_a_recipe_that_check_accepts(tmp_path):
 def test_schema_is_json_and_knows_the_options_of_heads_and_stems():
     found = json.loads(unisono("schema").stdout)
     assert found["$defs"]["translate_head"]["properties"]["beams"]
-    of = found["properties"]["stems"]["properties"]["image"]["$ref"].rsplit("/", 1)[1]
-    assert found["$defs"][of]["properties"]["patch"]["maximum"] == 64
+    stems = found["properties"]["stems"]["properties"]
+    assert stems["sequence"] == {"$ref": "#/$defs/sequence_stem"}
+    plain, pretrained = (found["$defs"][one["$ref"].rsplit("/", 1)[1]] for one in stems["image"]["anyOf"])
+    assert plain["properties"]["patch"]["maximum"] == 64 and pretrained["required"] == ["encoder"]
 
 
 def test_interrupted_training_exits_with_130_and_the_same_command_goes_on(recipe, tmp_path):

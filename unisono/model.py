@@ -82,6 +82,11 @@ class MultiTaskModel(nn.Module):
         return {name: self._stem(name) for name in self.tasks[task].stems}
 
     @property
+    def rates(self) -> dict[str, float]:
+        """How the names of some parameters begin -> the learning rate that a stem asks for them."""
+        return {f"stems.{n}.{start}": lr for n in self.stems for start, lr in self._stem(n).rates.items()}
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -426,7 +431,7 @@ class MultiTaskModel(nn.Module):
             if name == "text":
                 stems[name] = TextStem(TextStem.load_tokenizer(folder), embedding, told["max_length"])
             else:
-                made = find_stem(name)
+                made = find_stem(name, told["options"])
                 stems[name] = made(trunk.input_width, made.Options(**told["options"]), told["fitted"])
         tasks = {name: Task.from_config(name, task) for name, task in config["tasks"].items()}
         heads = {}

@@ -106,14 +106,15 @@ def build_stems(recipe: Recipe, tables: Tables, width: int, text: TextStem | Non
     for name in needed:
         if name == "text":
             continue
-        kind: Any = find_stem(name)
+        kind: Any = find_stem(name, recipe.stems.get(name, {}))
         try:
             options = kind.Options(**recipe.stems.get(name, {}))
         except ValidationError as error:
             raise RecipeError("\n".join(explain(error, kind.Options, "recipe", f"stems.{name}"))) from None
         try:
             out[name] = kind(width, options, kind.fit(_inputs(tables, name), options))
-        except (ImportError, ValueError) as error:
+            out[name].begin()
+        except (ImportError, ValueError, OSError) as error:
             raise RecipeError(f"stems.{name}: {error}") from None
     return out
 

@@ -27,7 +27,7 @@ from unisono.heads.transcribe import Transcribe
 from unisono.heads.translate import Translate
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
-from unisono.stems import STEMS
+from unisono.stems import ENCODERS, STEMS
 
 PAIRS = ("pair", "context")  # the second half of a text
 STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
@@ -383,17 +383,25 @@ def schema() -> dict[str, Any]:
     out["properties"]["stems"] = {
         "type": "object",
         "description": out["properties"]["stems"]["description"],
-        "properties": {name: {"$ref": f"#/$defs/{name}_stem"} for name in STEMS if name != "text"},
+        "properties": {name: _stem_options(name, defs) for name in STEMS if name != "text"},  # text: as the trunk's
     }
-    for name, stem in STEMS.items():
-        if name != "text":  # its options are the trunk's
-            options = stem.Options.model_json_schema(ref_template="#/$defs/{model}")
-            defs.update(options.pop("$defs", {}))
-            defs[f"{name}_stem"] = {**options, "title": f"options of the stem {name}"}
     data.setdefault("description", "where the rows are")
     out["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     out["title"] = "Unisono recipe"
     return out
+
+
+def _stem_options(name: str, defs: dict[str, Any]) -> dict[str, Any]:
+    """What ``stems: NAME:`` may say, described among ``defs``."""
+    made = {f"{name}_stem": STEMS[name]}
+    if name in ENCODERS:
+        made[f"{name}_encoder_stem"] = ENCODERS[name]
+    for label, stem in made.items():
+        options = stem.Options.model_json_schema(ref_template="#/$defs/{model}")
+        defs.update(options.pop("$defs", {}))
+        defs[label] = {**options, "title": f"options of the stem {name}"}
+    refs = [{"$ref": f"#/$defs/{label}"} for label in made]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
 def data_mixes(defs: Mapping[str, Any]) -> list[str]:

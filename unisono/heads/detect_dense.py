@@ -21,6 +21,7 @@ from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets
 from unisono.heads.boxes import corners, giou, suppressed
 from unisono.heads.detect import Detect, DetectOptions, grids
 from unisono.heads.distill import soft_labels
+from unisono.heads.places import grid_of
 from unisono.packed import Packed
 
 _UNKNOWN, _NOTHING = -100, -1  # in stored classes: an image without labels; a patch at no object
@@ -46,7 +47,7 @@ class DetectDense(Detect):
         """``classes``: (h * w,) int32 class of the object at each patch, -1 for none; ``sides``: (h * w * 4,) float32
         distances to its sides in patches; ``still``: the image must not be moved, for boxes would not follow.
         """
-        down, across, height, width = (int(n) for n in tokens["grid"])
+        down, across, height, width = grid_of(tokens)
         said = row.get("boxes")
         classes = np.full(down * across, _UNKNOWN if said is None else _NOTHING, np.int32)
         sides = np.zeros((down * across, 4), np.float32)

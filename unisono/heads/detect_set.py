@@ -20,6 +20,7 @@ from unisono.heads.boxes import edges, giou
 from unisono.heads.detect import Detect, DetectOptions, grids
 from unisono.heads.distill import soft_classes
 from unisono.heads.matching import match
+from unisono.heads.places import grid_of
 from unisono.heads.queries import Queries, places
 from unisono.packed import Layout, Packed
 
@@ -56,7 +57,7 @@ class DetectSet(Detect):
         the image's sides, cut off where they leave it; ``known``: (1,), 0 for an image without labels; ``still``: the
         image must not be moved, for boxes would not follow.
         """
-        height, width = (int(n) for n in tokens["grid"][2:])
+        _, _, height, width = grid_of(tokens)
         found, named = self.boxes(row)
         found = (found / ([width, height] * 2)).clip(0, 1)
         start, size = found[:, :2], found[:, 2:] - found[:, :2]

@@ -20,6 +20,7 @@ from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.distill import soft_classes
+from unisono.heads.places import grid_of
 from unisono.packed import Packed
 from unisono.pictures import BadPicture, nearest, numbers
 
@@ -87,7 +88,7 @@ class Segment(Head):
         """``mask``: (h * w,) uint8 places in ``numbers`` at the decoder's resolution; ``still``: the image must not be
         moved, for its mask would not follow.
         """
-        down, across, height, width = (int(n) for n in tokens["grid"])
+        down, across, height, width = grid_of(tokens)
         size = (down << self.options.doublings, across << self.options.doublings)
         mask = np.full(size, _VOID, np.uint8)
         if row.get("mask") is not None:

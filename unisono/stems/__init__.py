@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from typing import Any
 
 from unisono.stems.audio import AudioStem
+from unisono.stems.audio_encoder import AudioEncoder
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.image import ImageStem
+from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.text import TextStem, TextTokens
 
-__all__ = ["STEMS", "AudioStem", "ImageStem", "SequenceStem", "Stem", "TextStem", "TextTokens", "Tokens", "find_stem"]
+__all__ = [
+    "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "ImageEncoder", "ImageStem", "SequenceStem", "Stem", "TextStem",
+    "TextTokens", "Tokens", "find_stem",
+]  # fmt: skip
 
 STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem, "audio": AudioStem}
 
+# What stands in for a stem where its options name a pretrained ``encoder``.
+ENCODERS: dict[str, type[Stem]] = {"image": ImageEncoder, "audio": AudioEncoder}
 
-def find_stem(name: str) -> type[Stem]:
+
+def find_stem(name: str, said: Mapping[str, Any] | None = None) -> type[Stem]:
     """The stem of that name: one of ours, or one that another package offers under the entry points ``unisono.stems``.
+
+    Args:
+        said: its options.
 
     Raises:
         KeyError: no such stem, with the nearest name.
     """
+    if name in ENCODERS and "encoder" in (said or {}):
+        return ENCODERS[name]
     if name in STEMS:
         return STEMS[name]
     offered = {point.name: point for point in entry_points(group="unisono.stems")}

@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+from unisono.stems import base
+
+
+class Augmentation(base.Options):
+    """What a recipe may say about chance under ``stems: image:``."""
+
+    flip: bool = Field(False, description="in training, mirror half of the images left to right")
+    crop: float = Field(0.0, ge=0, lt=1, description="in training, move images by up to this share of their sides")
+    colour: float = Field(
+        0.0, ge=0, lt=1, description="in training, change brightness, contrast and saturation by up to this share"
+    )
+
+
+def augmented(images: Tensor, moves: Tensor, options: Augmentation) -> Tensor:
+    """(B, C, H, W) between 0 and 1 -> the same, changed at random; only those of ``moves`` (B,) in place."""
+    if options.flip:
+        images = flipped(images, moves)
+    if options.crop:
+        images = shifted(images, moves, options.crop)
+    if options.colour:
+        images = coloured(images, options.colour)
+    return images
 
 
 def flipped(images: Tensor, moves: Tensor) -> Tensor:

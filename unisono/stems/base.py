@@ -44,6 +44,18 @@ class Stem(nn.Module, ABC):
         """One pass over the inputs of the training rows, None where a row has none. Returns plain JSON."""
         return {}
 
+    def begin(self) -> None:
+        """Called once, on a model that is made new: takes weights from elsewhere, if any.
+
+        Raises:
+            OSError, ValueError: they cannot be had.
+        """
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """How the names of some parameters begin -> their learning rate, where it is not the trunk's."""
+        return {}
+
     @abstractmethod
     def tokens(
         self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, pixels, resized
-from unisono.stems import base
-from unisono.stems.augment import coloured, flipped, shifted
+from unisono.stems.augment import Augmentation, augmented
 from unisono.stems.base import Stem, Tokens
 
 STILL = "still"  # field of an example whose label lies on the image, from its head: the image must not be moved
+CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
 
 
-class ImageOptions(base.Options):
+class ImageOptions(Augmentation):
     """What a recipe may say under ``stems: image:``."""
 
     patch: int = Field(16, ge=1, le=64, description="side of a square patch in pixels")
@@ -44,11 +44,6 @@ class ImageOptions(base.Options):
         description="3 x 3 convolutions before patches are cut; each halves the sides: at most log2(patch)",
     )
     channels: int = Field(64, ge=1, description="of the first convolution; each next one has twice as many")
-    flip: bool = Field(False, description="in training, mirror half of the images left to right")
-    crop: float = Field(0.0, ge=0, lt=1, description="in training, move images by up to this share of their sides")
-    colour: float = Field(
-        0.0, ge=0, lt=1, description="in training, change brightness, contrast and saturation by up to this share"
-    )
 
     @model_validator(mode="after")
     def _agree(self) -> ImageOptions:
@@ -139,25 +134,16 @@ class ImageStem(Stem):
         for (down, across), rows in alike.items():
             flat = fields["pixels"] if len(alike) == 1 else torch.cat([parts[b] for b in rows])
             images = flat.view(len(rows), down * patch, across * patch, self.channels).permute(0, 3, 1, 2)
-            vectors = self._vectors(self._augmented(images.to(self.start.dtype) / 255, ~fields[STILL][rows]))
+            images = images.to(self.start.dtype) / 255
+            if self.training:
+                images = augmented(images, ~fields[STILL][rows], self.options)
+            vectors = self._vectors(images)
             vectors = torch.cat([self.start.expand(len(rows), 1, -1), vectors], 1)  # (b, 1 + h * w, D_in)
             if len(alike) == 1:
                 return vectors.flatten(0, 1)
             for b, one in zip(rows, vectors, strict=True):
                 out[b] = one
         return torch.cat(out)
-
-    def _augmented(self, images: Tensor, moves: Tensor) -> Tensor:
-        """(b, C, H, W) between 0 and 1 -> the same, changed at random in training."""
-        options = self.options
-        if self.training:
-            if options.flip:
-                images = flipped(images, moves)
-            if options.crop:
-                images = shifted(images, moves, options.crop)
-            if options.colour:
-                images = coloured(images, options.colour)
-        return images
 
     def _vectors(self, images: Tensor) -> Tensor:
         """(b, C, H, W) between 0 and 1 -> (b, h * w, D_in)."""

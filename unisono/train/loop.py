@@ -101,6 +101,7 @@ class Loop:
             trunk_lr=self.settings.trunk_lr,
             head_lr=self.settings.head_lr,
             head_lrs={n: t.options.lr for n, t in tables.tasks.items() if t.options.lr is not None},
+            own_lrs=model.rates,
             layer_decay=self.settings.layer_decay,
             depth=model.trunk.depth,
             depth_count=len(model.trunk.layers) - 1,

@@ -19,6 +19,7 @@ def parameter_groups(
     trunk_lr: float,
     head_lr: float,
     head_lrs: Mapping[str, float] | None = None,
+    own_lrs: Mapping[str, float] | None = None,
     layer_decay: float = 1.0,
     depth: Callable[[str], int] = lambda name: 0,
     depth_count: int = 0,
@@ -31,6 +32,7 @@ def parameter_groups(
     Args:
         named_parameters: ``stems.*``, ``marks.*``, ``trunk.*`` and ``heads.<task>.*``.
         head_lrs: task -> learning rate, where it is not ``head_lr``.
+        own_lrs: how the names of some parameters of stems begin -> their learning rate, which no layer decay changes.
         layer_decay: the layer at depth d of the trunk learns at ``trunk_lr * layer_decay ** (depth_count - d)``; stems
             have depth 0. Howard & Ruder 2018 (https://arxiv.org/abs/1801.06146), section 3.2.
         depth: the depth of a trunk parameter: 0 for embeddings, i + 1 for layer i.
@@ -48,6 +50,8 @@ def parameter_groups(
             label, lr = "stems" if room == "marks" else room, trunk_lr * layer_decay ** (depth_count - level)
             if layer_decay != 1.0 and room == "trunk":
                 label = f"trunk.{level}"
+            if own := next((start for start in own_lrs or {} if name.startswith(start)), None):
+                label, lr = own.rstrip("."), (own_lrs or {})[own]
         else:
             raise ValueError(f"parameter {name!r} belongs to neither stems, trunk nor heads")
         decays = parameter.dim() >= 2

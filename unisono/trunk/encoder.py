@@ -15,12 +15,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 
 from unisono.dropout import Dropout
+from unisono.hub import locate, quiet
 from unisono.packed import Layout, Packed
 from unisono.trunk.attention import NAME
 from unisono.trunk.first import offer_first
-from unisono.trunk.locate import locate
 from unisono.trunk.lora import adapt, adapters
-from unisono.trunk.quiet import quiet
 
 log = logging.getLogger("unisono")
 

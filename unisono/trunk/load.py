@@ -8,9 +8,8 @@ from typing import Any
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from unisono.hub import locate, quiet
 from unisono.trunk.encoder import Trunk
-from unisono.trunk.locate import locate
-from unisono.trunk.quiet import quiet
 
 
 def load_encoder(

@@ -74,7 +74,7 @@ def _records(dataset: Any, settings: Settings, where: str) -> Iterator[Record]:
     columns = tuple(settings.wanted)
     settings.require(dataset.column_names, where)
     tops = {str(c) if c in dataset.column_names else str(c).split(".")[0] for c in columns}
-    dataset = dataset.select_columns([c for c in dataset.column_names if c in tops])  # images need not be decoded
+    dataset = _as_files(dataset.select_columns([c for c in dataset.column_names if c in tops]))
     names = names_in_features(dataset.features)
     number = 0
     for batch in dataset.iter(batch_size=1000):
@@ -84,8 +84,18 @@ def _records(dataset: Any, settings: Settings, where: str) -> Iterator[Record]:
 
 
 def _first(dataset: Any, count: int) -> list[dict[Column, Any]]:
-    names = names_in_features(dataset.features)
+    dataset, names = _as_files(dataset), names_in_features(dataset.features)
     return [flat(renamed(dict(dataset[i]), names)) for i in range(min(count, len(dataset)))]
+
+
+def _as_files(dataset: Any) -> Any:
+    """Images and sounds as names or bytes of files: what is read of them, and how, is for the stems to decide."""
+    import datasets
+
+    for name, feature in dataset.features.items():
+        if isinstance(feature, (datasets.Image, datasets.Audio)):
+            dataset = dataset.cast_column(name, type(feature)(decode=False))
+    return dataset
 
 
 def _by_split(found: dict[str, Path], where: str) -> dict[str, list[Path]]:
