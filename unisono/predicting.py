@@ -54,14 +54,15 @@ def tell(
             show.failed(f"{said.heading(given.shown).plain}: {found}")
             documents.append({"input": given.shown, "error": found})
             continue
-        if as_json:
-            documents.append({"input": given.shown, **found})
-        else:
+        if not as_json:
             lines.print(said.heading(given.shown))
             for name, prediction in found.items():
                 lines.print(Text(f"  {name:<12} ").append_text(said.said(prediction, _seen(given), least=least)))
         paths = _drawn(model, given, found, drawing, least) if drawing else []
-        paths += _spoken(given, found, speaking) if speaking else []
+        if speaking:
+            found, written = _spoken(given, found, speaking)
+            paths += written
+        documents.append({"input": given.shown, **found})
         if not as_json:
             for path in paths:
                 lines.print(Text(f"  written      {path}", style="dim"))
@@ -94,22 +95,18 @@ def _drawn(
     return paths
 
 
-def _spoken(given: Given, found: Mapping[str, Prediction], target: Target) -> list[Path]:
-    """A WAV file for each task that spoke."""
-    import torch
+def _spoken(given: Given, found: Mapping[str, Prediction], target: Target) -> tuple[dict[str, Prediction], list[Path]]:
+    """A WAV file for each task that spoke; the answers with the files' names in place of what was spoken."""
+    from unisono.sounds import kept
 
-    from unisono.sounds import Analysis, wav_bytes
-
+    told, paths = dict(found), []
     said = [name for name, prediction in found.items() if "mel" in prediction]
-    paths = []
     for name in said:
-        analysis = Analysis.from_config(found[name]["analysis"])
-        samples = analysis.samples(torch.tensor(found[name]["mel"]))
         text = given.value or next((v for v in given.named.values() if isinstance(v, str)), "")
         path = target.path(text, name if len(said) > 1 else "")
-        target.write(wav_bytes(samples, analysis.rate), path)
+        told[name] = kept(found[name], path)
         paths.append(path)
-    return paths
+    return told, paths
 
 
 def _seen(given: Given) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import unisono
 from tests.train.test_speech import NOTES, RATE, spoken
+from unisono.cli import app
 from unisono.model import ModelError
 from unisono.recipe import RecipeError
 from unisono.sounds import Analysis
@@ -106,6 +110,20 @@ def test_letters_by_the_sequence_stem_and_a_speaker_for_those_who_name_none(tmp_
         model.predict("say", ["ab"], speaker="z")
     with pytest.raises(ModelError, match='row 0: "sequence" is missing'):
         model.predict("say", [{"speaker": "x"}])
+    ask = ["predict", settings["run"], "--sequence", "ab", "--input", "speaker=y", "--output", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, [*ask, "--json"])
+    assert told.exit_code == 0, told.output
+    kept = json.loads(told.stdout)[0]["say"]
+    assert kept == {
+        "path": str(tmp_path / "out" / "ab.wav"), "rate": RATE,
+        **{name: y[name] for name in ("durations", "seconds", "speaker")},
+    }  # fmt: skip
+    with wave.open(kept["path"]) as file:
+        assert file.getnframes() / file.getframerate() == pytest.approx(y["seconds"])
+    assert "ab.wav" in CliRunner().invoke(app, ask).stdout
+    stranger = CliRunner().invoke(app, [*ask[:4], "--input", "speaker=z"])
+    assert stranger.exit_code == 1
+    assert "a speaker whom no training row has; known: x, y" in stranger.output
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """sounds: audio files to samples, samples to mel frames and back. Any room may import this; it knows none of them."""
 
 from unisono.sounds.analysis import MOST_FRAMES, Analysis
+from unisono.sounds.keep import kept
 from unisono.sounds.mel import count, filterbank, log_mel
 from unisono.sounds.read import NotInstalled, Pcm, Unreadable, read_sound
 from unisono.sounds.write import wav_bytes, write_wav
@@ -13,6 +14,7 @@ __all__ = [
     "Unreadable",
     "count",
     "filterbank",
+    "kept",
     "log_mel",
     "read_sound",
     "wav_bytes",
