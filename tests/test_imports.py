@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unisono"
 
 # The rooms that everyone may use: they know nothing of the others.
-SHARED = {"packed", "dropout", "files", "memory", "pictures", "sounds", "hub", "__version__"}
+SHARED = {"packed", "dropout", "files", "memory", "pictures", "sounds", "views", "hub", "__version__"}
 
 # Room -> the rooms it may import besides itself and the shared ones. "data.spec" is that module alone.
 MAY: dict[str, set[str]] = {
@@ -24,6 +24,7 @@ MAY: dict[str, set[str]] = {
     "pictures": set(),
     "hub": set(),
     "sounds": set(),
+    "views": set(),
     "data": set(),
     "stems": set(),
     "trunk": set(),

@@ -133,6 +133,17 @@ def _or_reasons(
     ]
 
 
+def drawn(
+    stems: Mapping[str, Stem], examples: Sequence[Mapping[str, np.ndarray]]
+) -> Sequence[Mapping[str, np.ndarray]]:
+    """Examples with what their stems leave to chance, in training: once for all that is then made of them. Sequences
+    apart from one another draw apart, as their labels do not lie on them.
+    """
+    for stem in stems.values():
+        examples = stem.draw(examples)
+    return examples
+
+
 def collate(stems: Mapping[str, Stem], examples: Sequence[Mapping[str, np.ndarray]]) -> Inputs:
     """Examples end to end, in their order.
 
@@ -186,4 +197,4 @@ def collate_apart(
             if number >= 0:
                 own = {f.removeprefix(f"{role}/"): v for f, v in example.items() if f.startswith(f"{role}/")}
                 alone[int(number)] = {**own, SEGMENTS: np.array([length * (name == s) for s in stems], np.int32)}
-    return collate(stems, [alone[number] for number in range(len(alone))])
+    return collate(stems, drawn(stems, [alone[number] for number in range(len(alone))]))

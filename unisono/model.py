@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unisono import __version__, files
 from unisono.batch import Batch
 from unisono.heads import Example, Head, Loss, Prediction, Row
-from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, read, read_apart, sequences
+from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
 from unisono.recipe import nearest
 from unisono.stems import Stem, TextStem, find_stem
@@ -161,15 +161,16 @@ class MultiTaskModel(nn.Module):
                 has one of some task.
         """
         fields = self._fields(next(iter(examples)))
-        known = [  # of all tasks: a head may tell the stem something about its label
+        known: Sequence[Mapping[str, np.ndarray]] = [  # of all tasks: a head may tell the stem something of its label
             {name: value for e in row if e is not None for name, value in e.items() if name in fields}
             for row in zip(*examples.values(), strict=True)
         ]
+        known = drawn(self.stems_of(next(iter(examples))), known)
         batches: list[Batch] = []
         for task, own in examples.items():
             head = self.head(task)
             filled = [{**s, **(head.encode({}, s) if e is None else e)} for e, s in zip(own, known, strict=True)]
-            batches.append(self.collate(task, filled, batches[0].inputs if batches else None))
+            batches.append(self._collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
 
     def _fields(self, task: str) -> set[str]:
@@ -179,12 +180,12 @@ class MultiTaskModel(nn.Module):
             return {SEGMENTS, *(f"{role}/{field}" for role, name in sides.items() for field in stems[name].fields)}
         return {SEGMENTS, *(field for stem in stems.values() for field in stem.fields)}
 
-    def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
-        """Examples as one pack, sorted by length so that attention meets few shapes.
+    def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]]) -> Batch:
+        """Examples as one pack, sorted by length so that attention meets few shapes."""
+        return self._collate(task, drawn(self.stems_of(task), examples))
 
-        Args:
-            inputs: of the same rows, collated before.
-        """
+    def _collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
+        """``inputs``: of the same rows, collated before."""
         lengths = [self.length(task, e) for e in examples]
         order = sorted(range(len(examples)), key=lengths.__getitem__)
         examples = [examples[i] for i in order]

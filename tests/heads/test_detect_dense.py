@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
 from unisono.heads import UnfitRow
 from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.detect_dense import DetectDense
 from unisono.packed import Layout, Packed
+from unisono.views import view
 
 GRID = {"grid": np.array([6, 8, 48, 64], np.int32)}  # patches of 8 x 8 pixels
 
@@ -23,30 +25,37 @@ def cell(*box: float, label: str = "cell") -> dict:
     return {"label": label, "box": list(box)}
 
 
-def test_patches_near_the_middle_of_an_object_stand_for_it():
-    found = head(radius=1.0).encode({"boxes": [cell(8, 8, 40, 40)]}, GRID)
-    classes, sides = found["classes"].reshape(6, 8), found["sides"].reshape(6, 8, 4)
-    assert {(y, x) for y, x in np.argwhere(classes == 0).tolist()} == {(2, 2), (2, 3), (3, 2), (3, 3)}
-    np.testing.assert_allclose(sides[2, 3], [2.5, 1.5, 1.5, 2.5])  # left, top, right, bottom, in patches
+def targets(made: Detect, row: dict, **drawn: np.ndarray) -> dict[str, torch.Tensor]:
+    return made.collate([{**GRID, **made.encode(row, GRID), **drawn}])
 
 
-def test_of_two_objects_at_a_patch_the_smaller_is_meant():
-    for boxes in ([cell(0, 0, 64, 48), cell(24, 16, 40, 32, label="dust")],):
-        for order in (boxes, boxes[::-1]):
-            classes = head().encode({"boxes": order}, GRID)["classes"].reshape(6, 8)
-            assert classes[2, 3] == 1
-
-
-def test_an_object_smaller_than_a_patch_is_not_lost():
-    found = head().encode({"boxes": [cell(9, 9, 11, 11)]}, GRID)
-    assert (found["classes"] >= 0).sum() == 1
-    assert found["classes"].reshape(6, 8)[1, 1] == 0
-    assert (found["sides"].reshape(-1, 4)[found["classes"] >= 0] > 0).all()
+def test_patches_stand_for_the_objects_that_lie_there():
+    found = targets(head(radius=1.0), {"boxes": [cell(8, 8, 40, 40, label="dust")]})
+    classes = found["classes"].view(6, 8)
+    assert {(y, x) for y, x in classes.eq(1).nonzero().tolist()} == {(2, 2), (2, 3), (3, 2), (3, 3)}
+    assert (classes != 1).sum() == (classes == -1).sum()
+    assert_close(found["sides"].view(6, 8, 4)[2, 3], torch.tensor([2.5, 1.5, 1.5, 2.5]))  # left, top, right, bottom
 
 
 def test_no_object_and_no_label_are_two_things():
-    assert set(head().encode({"boxes": []}, GRID)["classes"].tolist()) == {-1}
-    assert set(head().encode({}, GRID)["classes"].tolist()) == {-100}
+    assert set(targets(head(), {"boxes": []})["classes"].tolist()) == {-1}
+    assert set(targets(head(), {})["classes"].tolist()) == {-100}
+
+
+@pytest.mark.parametrize("decoded", [{"boxes": [cell(3, 4, 30, 20), cell(40, 8, 60, 44, label="dust")]}, {"boxes": []}])
+def test_the_mirror_image_with_its_boxes_costs_the_same_as_its_own_labels(decoded):
+    """Boxes that follow a mirrored view are the boxes of the mirrored image."""
+    made, states = head(), Packed(torch.randn(49, 8), Layout([49]))
+    mirrored = view((48, 64), mirror=True, quarters=0, scale=1.0, right=0.0, down=0.0)
+    turned = [{**b, "box": [64 - b["box"][2], b["box"][1], 64 - b["box"][0], b["box"][3]]} for b in decoded["boxes"]]
+    followed, plain = targets(made, decoded, view=mirrored), targets(made, {"boxes": turned})
+    assert torch.equal(followed["classes"], plain["classes"])
+    assert_close(made.loss(states, followed).total, made.loss(states, plain).total)
+
+
+def test_only_what_has_no_up_is_turned():
+    assert "turn" not in head().encode({}, GRID)
+    assert "turn" in head(turn=True).encode({}, GRID)
 
 
 @pytest.mark.parametrize(

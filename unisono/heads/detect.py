@@ -11,8 +11,10 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from unisono.heads import base
-from unisono.heads.base import Head, Row, UnfitRow
+from unisono.heads.base import Example, Head, Row, UnfitRow
 from unisono.heads.names import unknown
+from unisono.heads.places import grid_of
+from unisono.views import TURN
 
 _OF = {"dense": ("hidden", "radius", "overlap"), "set": ("queries", "layers", "heads", "feedforward")}
 
@@ -34,6 +36,9 @@ class DetectOptions(base.Options):
     feedforward: int | None = Field(None, ge=1, description="set: feed-forward width; default: 4 times the trunk's")
     threshold: float = Field(0.05, ge=0, lt=1, description="boxes of a lower score are not predicted")
     most: int = Field(100, ge=1, description="boxes of an image at most")
+    turn: bool = Field(
+        False, description="in training, turn images by quarters (unless square: by halves); for what has no up"
+    )
     labels: tuple[str, ...] | None = Field(None, description="the class names; default: those of the data, sorted")
 
     @model_validator(mode="after")
@@ -86,6 +91,19 @@ class Detect(Head):
         if options.decoder == "set" and most > options.queries:
             raise ValueError(f"an image has {most} objects, and head.queries is {options.queries}: ask for more")
         return {"labels": list(options.labels or sorted(names))}
+
+    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
+        """``boxes``: (n * 4,) float32 sides of each object, from -1 to 1 over the image; ``objects``: (n,) int32 their
+        classes; ``known``: (1,) int32, 0 for an image without labels; ``turn``, where the image has no up.
+        """
+        _, _, height, width = grid_of(tokens)
+        found, named = self.boxes(row)
+        example = {
+            "boxes": (found / ([width / 2, height / 2] * 2) - 1).astype(np.float32).reshape(-1),
+            "objects": named.astype(np.int32),
+            "known": np.array([row.get("boxes") is not None], np.int32),
+        }
+        return {**example, TURN: np.ones(1, np.int32)} if self.options.turn else example
 
     def boxes(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
         """A row's boxes (n, 4) float64, as they came, and the numbers of their classes (n,).

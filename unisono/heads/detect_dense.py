@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unisono.dropout import Dropout
-from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets
+from unisono.heads.base import Head, Loss, Prediction, Targets
 from unisono.heads.boxes import corners, giou, suppressed
 from unisono.heads.detect import Detect, DetectOptions, grids
 from unisono.heads.distill import soft_labels
-from unisono.heads.places import grid_of
+from unisono.heads.patches import UNKNOWN, assigned
 from unisono.packed import Packed
+from unisono.views import VIEW
 
-_UNKNOWN, _NOTHING = -100, -1  # in stored classes: an image without labels; a patch at no object
 _COMMON = 0.01  # probability of an object at a patch before training (Lin et al. 2017, section 4.1)
 _CANDIDATES = 1000  # guesses of an image that are compared with one another
 _ALPHA, _GAMMA = 0.25, 2.0  # of the focal loss, as there
@@ -43,46 +43,32 @@ class DetectDense(Detect):
         self.shape = nn.Linear(hidden, 5)  # log distances to left, top, right, bottom, in patches; centredness
         nn.init.constant_(self.classes.bias, -math.log((1 - _COMMON) / _COMMON))
 
-    def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
-        """``classes``: (h * w,) int32 class of the object at each patch, -1 for none; ``sides``: (h * w * 4,) float32
-        distances to its sides in patches; ``still``: the image must not be moved, for boxes would not follow.
-        """
-        down, across, height, width = grid_of(tokens)
-        said = row.get("boxes")
-        classes = np.full(down * across, _UNKNOWN if said is None else _NOTHING, np.int32)
-        sides = np.zeros((down * across, 4), np.float32)
-        if said:
-            boxes, named = self.boxes(row)
-            boxes *= [across / width, down / height] * 2
-            places = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1).reshape(-1, 2) + 0.5  # (h * w, 2)
-            for box, name in sorted(zip(boxes, named, strict=True), key=lambda pair: -_area(pair[0])):  # small ones win
-                gaps = np.concatenate([places - box[:2], box[2:] - places], 1)  # (h * w, 4)
-                middle = (box[:2] + box[2:]) / 2
-                at = (gaps.min(1) > 0) & (np.abs(places - middle).max(1) <= self.options.radius)
-                if not at.any():  # between the middles of all patches: the nearest stands for it
-                    at = np.zeros_like(at)
-                    at[np.square(places - middle).sum(1).argmin()] = True
-                classes[at] = name
-                sides[at] = gaps[at].clip(min=0.05)
-        return {"classes": classes, "sides": sides.reshape(-1), "still": np.ones(1, np.int32)}
-
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``classes`` (M,) int64 and ``sides`` (M, 4) of all patches end to end; ``grid`` (B, 4)."""
+        """``classes`` (M,) int64 of the object at each patch, -1 for none, and ``sides`` (M, 4) distances to its sides
+        in patches, of all patches end to end; ``grid`` (B, 4).
+        """
+        found = [self._assigned(e) for e in examples]
         return {
-            "classes": torch.from_numpy(np.concatenate([e["classes"] for e in examples]).astype(np.int64)),
-            "sides": torch.from_numpy(np.concatenate([e["sides"] for e in examples])).view(-1, 4),
+            "classes": torch.from_numpy(np.concatenate([classes for classes, _ in found])),
+            "sides": torch.from_numpy(np.concatenate([sides for _, sides in found])),
             "grid": grids(examples),
         }
+
+    def _assigned(self, example: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        grid = int(example["grid"][0]), int(example["grid"][1])
+        boxes = example["boxes"].reshape(-1, 4)
+        classes, sides = assigned(boxes, example["objects"], grid, self.options.radius, example.get(VIEW))
+        return classes if example["known"][0] else np.full_like(classes, UNKNOWN), sides
 
     def units(self, targets: Targets) -> int:
         """Images with labels."""
         counts = targets["grid"][:, :2].prod(1).tolist()
-        return sum(int(part[0] != _UNKNOWN) for part in targets["classes"].split(counts))
+        return sum(int((part != UNKNOWN).any()) for part in targets["classes"].split(counts))
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
         logits, sides, centred, rows = self._guesses(states)
         classes, goal = targets["classes"], targets["sides"]
-        known, at = classes != _UNKNOWN, classes >= 0  # (M,)
+        known, at = classes != UNKNOWN, classes >= 0  # (M,)
         named = F.one_hot(classes.clamp(min=0), len(self.labels)) * at[:, None]
         each = _focal(logits, named.to(logits.dtype)).sum(1) * known
         fit = 1 - giou(corners(sides), corners(goal))
@@ -99,7 +85,7 @@ class DetectDense(Detect):
             wanted, goal, middle, _ = teacher._guesses(taught)
         seen = wanted.sigmoid().max(1).values  # (M,)
         each = soft_labels(logits, wanted).sum(1) + soft_labels(centred, middle) * seen
-        each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != _UNKNOWN)
+        each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != UNKNOWN)
         found = each.new_zeros(states.layout.count).index_add(0, rows, seen).clamp(min=1)  # (B,)
         return Loss((each / found[rows]).sum(), self.units(targets))
 
@@ -150,7 +136,3 @@ def _centred(sides: Tensor) -> Tensor:
     across, down = sides[:, 0::2], sides[:, 1::2]
     ratios = [side.min(1).values / side.max(1).values.clamp(min=1e-6) for side in (across, down)]
     return (ratios[0] * ratios[1]).sqrt()
-
-
-def _area(box: np.ndarray) -> float:
-    return float((box[2] - box[0]) * (box[3] - box[1]))

@@ -20,9 +20,9 @@ from unisono.heads.boxes import edges, giou
 from unisono.heads.detect import Detect, DetectOptions, grids
 from unisono.heads.distill import soft_classes
 from unisono.heads.matching import match
-from unisono.heads.places import grid_of
 from unisono.heads.queries import Queries, places
 from unisono.packed import Layout, Packed
+from unisono.views import PLAIN, VIEW, visible
 
 _UNKNOWN = -1  # as a number of objects: an image without labels
 _SIDES, _OVERLAP = 5.0, 2.0  # what L1 and generalized IoU weigh beside the class (appendix A.4)
@@ -53,29 +53,28 @@ class DetectSet(Detect):
         )
 
     def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
-        """``classes``: (n,) int32 classes; ``boxes``: (n * 4,) float32 middle, width and height of each, as shares of
-        the image's sides, cut off where they leave it; ``known``: (1,), 0 for an image without labels; ``still``: the
-        image must not be moved, for boxes would not follow.
-        """
-        _, _, height, width = grid_of(tokens)
-        found, named = self.boxes(row)
-        found = (found / ([width, height] * 2)).clip(0, 1)
-        start, size = found[:, :2], found[:, 2:] - found[:, :2]
-        if (size <= 0).any():
+        """As of both decoders, but boxes are cut off where they leave the image."""
+        example = super().encode(row, tokens)
+        boxes = example["boxes"].clip(-1, 1)
+        if (boxes.reshape(-1, 4)[:, 2:] <= boxes.reshape(-1, 4)[:, :2]).any():
             raise UnfitRow("a box outside the image")
-        return {
-            "classes": named.astype(np.int32),
-            "boxes": np.concatenate([start + size / 2, size], 1).astype(np.float32).reshape(-1),
-            "known": np.array([row.get("boxes") is not None], np.int32),
-            "still": np.ones(1, np.int32),
-        }
+        return {**example, "boxes": boxes}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``classes`` (M,) int64, ``boxes`` (M, 4) end to end; ``counts`` (B,), -1 where unknown; ``grid`` (B, 4)."""
-        counts = [len(e["classes"]) if e["known"][0] else _UNKNOWN for e in examples]
+        """``objects`` (M,) int64 and ``boxes`` (M, 4) end to end, middle, width and height of each as shares of the
+        image's sides; ``counts`` (B,), -1 where unknown; ``grid`` (B, 4).
+        """
+        boxes, objects, counts = [], [], []
+        for example in examples:
+            found, kept = visible(example.get(VIEW, PLAIN), example["boxes"].reshape(-1, 4))
+            boxes.append(found[kept])
+            objects.append(example["objects"][kept])
+            counts.append(int(kept.sum()) if example["known"][0] else _UNKNOWN)
+        sides = torch.from_numpy(np.concatenate(boxes).astype(np.float32))
+        start, end = ((sides + 1) / 2).split(2, -1)
         return {
-            "classes": torch.from_numpy(np.concatenate([e["classes"] for e in examples]).astype(np.int64)),
-            "boxes": torch.from_numpy(np.concatenate([e["boxes"] for e in examples])).view(-1, 4),
+            "objects": torch.from_numpy(np.concatenate(objects).astype(np.int64)),
+            "boxes": torch.cat([(start + end) / 2, end - start], 1),
             "counts": torch.tensor(counts),
             "grid": grids(examples),
         }

@@ -23,6 +23,7 @@ from unisono.heads.distill import soft_classes
 from unisono.heads.places import grid_of
 from unisono.packed import Packed
 from unisono.pictures import BadPicture, nearest, numbers
+from unisono.views import TURN, VIEW, shown
 
 _VOID = 255  # in stored masks: a pixel without a label
 _MOST = 1 << 22  # pixels of a predicted mask; a larger image gets a mask of a smaller size
@@ -36,6 +37,9 @@ class SegmentOptions(base.Options):
     )
     hidden: int = Field(64, ge=1, description="channels at the patches; halved at each doubling, 16 at least")
     void: tuple[int, ...] = Field((), description="numbers in masks that stand for no label")
+    turn: bool = Field(
+        False, description="in training, turn images by quarters (unless square: by halves); for what has no up"
+    )
     names: dict[int, str] | None = Field(
         None, description="number in masks -> name of the class; default: all numbers in the training masks"
     )
@@ -85,8 +89,8 @@ class Segment(Head):
         return {"numbers": sorted(found)}
 
     def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
-        """``mask``: (h * w,) uint8 places in ``numbers`` at the decoder's resolution; ``still``: the image must not be
-        moved, for its mask would not follow.
+        """``mask``: (h * w,) uint8 places in ``numbers`` at the decoder's resolution; ``turn``, where the image has no
+        up.
         """
         down, across, height, width = grid_of(tokens)
         size = (down << self.options.doublings, across << self.options.doublings)
@@ -101,13 +105,21 @@ class Segment(Head):
             said = nearest(said, *size)
             at = np.searchsorted(self.numbers, said).clip(max=len(self.numbers) - 1)
             mask = np.where(self.numbers[at] == said, at, _VOID).astype(np.uint8)
-        return {"mask": mask.reshape(-1), "still": np.ones(1, np.int32)}
+        return {"mask": mask.reshape(-1), **({TURN: np.ones(1, np.int32)} if self.options.turn else {})}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
         """``mask``: the pixels of all rows end to end, int64; ``grid``: (B, 4), as the image stem gives it."""
-        mask = torch.from_numpy(np.concatenate([e["mask"] for e in examples]).astype(np.int64))
+        mask = torch.from_numpy(np.concatenate([self._seen(e) for e in examples]).astype(np.int64))
         grid = torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))
         return {"mask": mask.masked_fill_(mask == _VOID, MISSING), "grid": grid}
+
+    def _seen(self, example: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(h * w,): the mask as the image is looked at."""
+        if VIEW not in example:
+            return example["mask"]
+        height, width = (int(n) << self.options.doublings for n in example["grid"][:2])
+        rows, columns, _ = shown(example[VIEW], height, width)
+        return np.asarray(example["mask"].reshape(height, width)[rows, columns].reshape(-1))
 
     def units(self, targets: Targets) -> int:
         """Pixels with a label."""

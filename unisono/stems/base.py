@@ -29,7 +29,7 @@ class Stem(nn.Module, ABC):
     A stem is built in two moves, as a head is: ``fit`` looks once at the training rows and returns what must be known
     before the first step, ``__init__`` builds the module from that. (The text stem is built from the trunk's tokenizer
     instead.) What ``tokens`` makes of a row is cached, so all that is drawn anew in each epoch (augmentation) belongs
-    to ``embed``, which draws from torch's generator and only in training.
+    to ``embed``, or where a label must follow to ``draw``: both draw from torch's generator and only in training.
 
     Args of every other constructor: ``width`` (D_in, what the trunk takes), ``options`` (an instance of ``Options``),
     ``fitted`` (what ``fit`` gave, plain JSON).
@@ -71,6 +71,12 @@ class Stem(nn.Module, ABC):
     @abstractmethod
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         """How many vectors the row becomes."""
+
+    def draw(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Sequence[Mapping[str, np.ndarray]]:
+        """Full examples of rows -> the same with fields for what chance does to them this time, before stem and head
+        collate them: a label that lies on the input can then follow it. On the CPU, and in training only.
+        """
+        return examples
 
     @abstractmethod
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, pixels, resized
-from unisono.stems.augment import Augmentation, augmented
+from unisono.stems.augment import Augmentation, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
+from unisono.views import TURN, VIEW
 
-STILL = "still"  # field of an example whose label lies on the image, from its head: the image must not be moved
 CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
 
 
@@ -63,7 +63,7 @@ class ImageStem(Stem):
     """
 
     Options = ImageOptions
-    fields = ("pixels", "grid", STILL)
+    fields = ("pixels", "grid", TURN)
 
     def __init__(self, width: int, options: ImageOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
@@ -115,12 +115,16 @@ class ImageStem(Stem):
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         return 1 + int(tokens["grid"][0]) * int(tokens["grid"][1])
 
+    def draw(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Sequence[Mapping[str, np.ndarray]]:
+        """In training, ``view`` for each image that is moved: how it is looked at this time."""
+        return drawn(examples, self.options, self.options.patch) if self.training else examples
+
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
-        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``still`` (B,) bool."""
+        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``view`` (B, 6)."""
         return {
             "pixels": torch.from_numpy(np.concatenate([t["pixels"] for t in tokens])),
             "grid": torch.from_numpy(np.stack([t["grid"] for t in tokens]).astype(np.int64)),
-            STILL: torch.tensor([STILL in t for t in tokens]),
+            VIEW: views(tokens),
         }
 
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
@@ -136,7 +140,7 @@ class ImageStem(Stem):
             images = flat.view(len(rows), down * patch, across * patch, self.channels).permute(0, 3, 1, 2)
             images = images.to(self.start.dtype) / 255
             if self.training:
-                images = augmented(images, ~fields[STILL][rows], self.options)
+                images = augmented(images, fields[VIEW][rows], self.options)
             vectors = self._vectors(images)
             vectors = torch.cat([self.start.expand(len(rows), 1, -1), vectors], 1)  # (b, 1 + h * w, D_in)
             if len(alike) == 1:

@@ -20,10 +20,11 @@ from transformers import AutoImageProcessor
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, middle, pixels, resized
-from unisono.stems.augment import Augmentation, augmented
+from unisono.stems.augment import Augmentation, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
-from unisono.stems.image import CUT, STILL
+from unisono.stems.image import CUT
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
+from unisono.views import TURN, VIEW
 
 _FAMILIES = ("vit", "deit", "dinov2", "dinov2_with_registers")
 
@@ -46,7 +47,7 @@ class ImageEncoder(Stem):
     """
 
     Options = ImageEncoderOptions
-    fields = ("pixels", "grid", STILL, CUT)
+    fields = ("pixels", "grid", TURN, CUT)
 
     def __init__(self, width: int, options: ImageEncoderOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
@@ -111,12 +112,16 @@ class ImageEncoder(Stem):
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         return self.most
 
+    def draw(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Sequence[Mapping[str, np.ndarray]]:
+        """In training, ``view`` for each image that is moved: how it is looked at this time."""
+        return drawn(examples, self.options, self.patch) if self.training else examples
+
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
-        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``still`` (B,) bool."""
+        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``view`` (B, 6)."""
         return {
             "pixels": torch.from_numpy(np.concatenate([t["pixels"] for t in tokens])),
             "grid": torch.from_numpy(np.stack([t["grid"] for t in tokens]).astype(np.int64)),
-            STILL: torch.tensor([STILL in t for t in tokens]),
+            VIEW: views(tokens),
         }
 
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
@@ -128,7 +133,7 @@ class ImageEncoder(Stem):
         images = fields["pixels"].view(count, *self.size, self.channels).permute(0, 3, 1, 2)
         images = images.to(self.encoder.project.weight.dtype)
         if self.training:
-            images = augmented(images / 255, ~fields[STILL], self.options) * 255
+            images = augmented(images / 255, fields[VIEW], self.options) * 255
         images = (images * self.processor["scale"] - self.mean) / self.spread
         more = {"interpolate_pos_encoding": True} if self._stretched and self._family in ("vit", "deit") else {}
         found = self.encoder.states(lambda model: model(pixel_values=images, **more).last_hidden_state)

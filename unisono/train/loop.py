@@ -288,12 +288,12 @@ class Loop:
         """Gradients of this process's rows. Without memory for them, the same rows again in smaller passes."""
         units: dict[str, int] | None = None
         around = Around(self.model.states_of, self.staging.loss, self._autocast, self.accelerator.backward)
+        generator = (self.recipe.seed * 1_000_003 + self.step) * 4096 + self.accelerator.process_index
         while True:
+            torch.manual_seed(generator % 2**63)  # before rows are put together: stems may leave things to chance there
             passes = self._passes(mine)
             if units is None:
                 units = self._units(passes)
-            generator = (self.recipe.seed * 1_000_003 + self.step) * 4096 + self.accelerator.process_index
-            torch.manual_seed(generator % 2**63)
             self.stepper.zero_grad(set_to_none=True)
             try:
                 found = self.balancing.take(passes, units, around, step=self.step, measure=measure, ahead=ahead)
