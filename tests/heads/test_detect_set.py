@@ -14,6 +14,7 @@ from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.detect_set import DetectSet
 from unisono.heads.queries import Queries, places
 from unisono.packed import Layout, Packed
+from unisono.views import view
 
 LABELS = {"labels": ["cell", "dust"]}
 SMALL = {"decoder": "set", "queries": 5, "layers": 2, "heads": 2, "feedforward": 16}
@@ -134,9 +135,24 @@ def test_no_two_patches_have_the_same_place(width):
 def test_boxes_are_cut_off_at_the_sides_of_the_image():
     seen = {"grid": np.array([2, 2, 10, 20], np.int32)}
     found = head().encode({"boxes": [cell(-10, 5, 10, 30)]}, seen)
-    np.testing.assert_allclose(found["boxes"], [0.25, 0.75, 0.5, 0.5])
+    (box,) = head().collate([{**seen, **found}])["boxes"]
+    np.testing.assert_allclose(box, [0.25, 0.75, 0.5, 0.5])
     with pytest.raises(UnfitRow, match="outside the image"):
         head().encode({"boxes": [cell(30, 0, 40, 5)]}, seen)
+
+
+def test_boxes_follow_the_view_of_their_image():
+    """What is seen of them, and no object of which next to nothing is."""
+    seen = {"grid": np.array([2, 4, 16, 32], np.int32)}
+    example = {**seen, **head().encode({"boxes": [cell(0, 0, 8, 16, label="dust"), cell(16, 4, 28, 8)]}, seen)}
+    mirrored = view((16, 32), mirror=True, quarters=0, scale=1.0, right=0.0, down=0.0)
+    found = head().collate([{**example, "view": mirrored}])
+    assert_close(edges(found["boxes"]) * 32, torch.tensor([[24.0, 0, 32, 32], [4, 8, 16, 16]]))
+    assert found["classes"].tolist() == [1, 0]
+    left = view((16, 32), mirror=False, quarters=0, scale=1.0, right=-7 / 32, down=0.0)
+    found = head().collate([{**example, "view": left}])
+    assert found["classes"].tolist() == [0]
+    assert found["counts"].tolist() == [1]
 
 
 def test_boxes_lie_in_the_image_best_first_and_are_bounded():

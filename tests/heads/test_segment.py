@@ -9,6 +9,7 @@ import torch
 from unisono.heads import UnfitRow
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.packed import Layout, Packed
+from unisono.views import view
 
 pytest.importorskip("PIL")
 
@@ -54,6 +55,21 @@ def test_targets_are_places_among_the_numbers_and_strange_numbers_are_no_label()
 def test_a_mask_that_cannot_be_used_has_a_reason(mask, reason):
     with pytest.raises(UnfitRow, match=reason):
         head().encode({"mask": mask}, GRID)
+
+
+@pytest.mark.parametrize("resolution", [0, 1, 2])
+def test_a_mask_follows_the_view_of_its_image(resolution):
+    """What the mirrored view of an image is told is what its mirrored mask tells."""
+    mask = np.random.default_rng(0).choice([0, 5, 7, 9], (8, 12))
+    made, states = head(doublings=resolution), Packed(torch.randn(7, 8), Layout([7]))
+    mirrored = view((8, 12), mirror=True, quarters=0, scale=1.0, right=0.0, down=0.0)
+    followed = made.collate([{**GRID, **made.encode({"mask": pgm(mask)}, GRID), "view": mirrored}])
+    plain = made.collate([{**GRID, **made.encode({"mask": pgm(mask[:, ::-1])}, GRID)}])
+    if resolution == 2:  # at a lower one, the middle of a pixel lies between two of the mask
+        assert torch.equal(followed["mask"], plain["mask"])
+        assert made.loss(states, followed).total == made.loss(states, plain).total
+    rows = followed["mask"].view(2 << resolution, 3 << resolution).flip(1)
+    assert torch.equal(rows.flatten(), made.collate([{**GRID, **made.encode({"mask": pgm(mask)}, GRID)}])["mask"])
 
 
 def test_predictions_have_the_size_of_the_image():

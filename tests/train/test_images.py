@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import unisono
-from unisono.recipe import RecipeError
+from tests.train.test_balancing import loop_of
+from unisono.recipe import RecipeError, build
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -78,6 +81,57 @@ def test_one_trunk_names_boxes_and_paints(tmp_path):
     assert by_name["label"] == by_bytes["label"] == "bright"
     assert model.predict("paint", [str(picture)])[0]["size"] == [16, 24]
     assert model.predict("where", [str(picture)])[0]["boxes"][0]["label"] in ("bright", "dark")
+
+
+def seen_twice(folder: Path) -> dict:
+    """Boxes and masks over the same images, which are moved in every way."""
+    settings = recipe(folder)
+    lines = []
+    for i in range(12):
+        mask = painted(folder / f"{i}.png", bool(i % 2), i)
+        Image.fromarray(mask).save(folder / f"{i}_mask.png")
+        y, x = (int(where.min()) for where in np.nonzero(mask))
+        boxes = [{"label": "square", "box": [x, y, x + 8, y + 8]}]
+        lines.append(json.dumps({"image": f"{i}.png", "mask": f"{i}_mask.png", "boxes": boxes}))
+    (folder / "rows.jsonl").write_text("\n".join(lines))
+    data = {"path": str(folder / "rows.jsonl"), "ratio": {"validation": 0.0}}
+    settings["tasks"] = {
+        "where": {"kind": "detect", "data": data, "head": {"turn": True}},
+        "paint": {"kind": "segment", "data": data, "head": {"doublings": 2}},
+    }
+    settings["stems"]["image"] |= {"zoom": 0.3, "colour": 0.2}
+    settings["train"] |= {"steps": 4, "rows_per_step": 6}
+    return settings
+
+
+def test_tasks_that_share_an_image_look_at_it_in_the_same_way(tmp_path):
+    loop = loop_of(build(seen_twice(tmp_path)))
+    made, examples = loop.model, loop.examples
+    rows = {task: [examples[task]["train"][i] for i in range(8)] for task in examples}
+    plain = made.eval().collate_shared(rows)
+    torch.manual_seed(0)
+    boxes, masks = made.train().collate_shared(rows)
+    assert boxes.inputs is masks.inputs
+    assert not torch.equal(boxes.targets["sides"], plain[0].targets["sides"])
+    for b, pixels in enumerate(masks.targets["mask"].view(8, 16, 24)):
+        square = (pixels > 0).float()  # of 8 x 8 pixels: 2 x 2 patches, more or less
+        classes = boxes.targets["classes"].view(8, 4, 6)[b]
+        covered = torch.nn.functional.avg_pool2d(square[None], 4)[0]
+        assert (covered[classes == 0] > 0).all()
+        assert (classes[covered == 1] != -1).all()  # an object, or its mirror image beyond an edge
+    assert torch.equal(made.eval().collate_shared(rows)[1].targets["mask"], plain[1].targets["mask"])
+
+
+def test_a_resumed_training_draws_the_same_views(tmp_path):
+    settings = seen_twice(tmp_path)
+    weights = []
+    for name, stops in (("whole", [None]), ("halves", [2, None])):
+        for until in stops:
+            loop = loop_of(build({**settings, "run": str(tmp_path / name)}))
+            loop.restore()
+            loop.train(until=until)
+        weights.append(loop.model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
 def test_a_row_longer_than_the_trunk_is_an_error_with_the_fix(tmp_path):

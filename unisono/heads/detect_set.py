@@ -61,8 +61,8 @@ class DetectSet(Detect):
         return {**example, "boxes": boxes}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``objects`` (M,) int64 and ``boxes`` (M, 4) end to end, middle, width and height of each as shares of the
-        image's sides; ``counts`` (B,), -1 where unknown; ``grid`` (B, 4).
+        """``classes`` (M,) int64 and ``boxes`` (M, 4) of all objects end to end, a box being its middle, width and
+        height as shares of the image's sides; ``counts`` (B,), -1 where unknown; ``grid`` (B, 4).
         """
         boxes, objects, counts = [], [], []
         for example in examples:
@@ -73,7 +73,7 @@ class DetectSet(Detect):
         sides = torch.from_numpy(np.concatenate(boxes).astype(np.float32))
         start, end = ((sides + 1) / 2).split(2, -1)
         return {
-            "objects": torch.from_numpy(np.concatenate(objects).astype(np.int64)),
+            "classes": torch.from_numpy(np.concatenate(objects).astype(np.int64)),
             "boxes": torch.cat([(start + end) / 2, end - start], 1),
             "counts": torch.tensor(counts),
             "grid": grids(examples),
