@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from unisono.stems.augment import drawn, viewed
+from unisono.stems.augment import Augmentation, draw, viewed
 from unisono.views import PLAIN, seen_boxes, shown, view
 
 SIZES = [(8, 12), (16, 16)]
@@ -16,7 +16,9 @@ ASKED = {"flip": True, "turn": True, "crop": 0.3, "zoom": 0.0}
 
 def views(size: tuple[int, int], count: int = 40, **asked: object) -> list[np.ndarray]:
     torch.manual_seed(0)
-    return [drawn(size, **{**ASKED, **asked}) for _ in range(count)]  # type: ignore[arg-type]
+    said = {**ASKED, **asked}
+    turn = bool(said.pop("turn"))
+    return [draw(np.array(size), Augmentation(**said), turn=turn) for _ in range(count)]
 
 
 def looked_at(images: torch.Tensor, how: np.ndarray) -> torch.Tensor:

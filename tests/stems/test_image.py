@@ -117,13 +117,6 @@ def test_evaluation_is_the_same_every_time_and_training_is_not():
     assert torch.equal(embedded(stem().train(), examples), embedded(stem(), examples))  # none of it unless asked for
 
 
-def test_an_image_whose_label_cannot_follow_is_not_moved():
-    made = stem(flip=True, crop=0.5, zoom=0.5).train()
-    still = [{**e, "still": np.ones(1, np.int32)} for e in made.tokens(ROWS)]
-    assert torch.equal(embedded(made, still), embedded(stem(), still))
-    assert all("view" not in e for e in made.draw(still))
-
-
 def test_only_images_that_have_no_up_are_turned():
     made = stem(flip=True).train()
     examples = made.tokens([ROWS[0]] * 30)
