@@ -51,8 +51,10 @@ MAY: dict[str, set[str]] = {
     "draw": {"report.colours"},
     "targets": set(),
     "predicting": {"ask", "said", "draw", "targets", "show", "model", "heads"},
+    "together": {"model", "inputs", "stems", "heads"},
+    "serve": {"together", "api", "model", "tasks", "stems", "heads", "report.colours"},
     "show": {"doctor", "recipe"},
-    "cli": {"api", "train", "study", "tasks", "begin", "doctor", "report", "show", "ask", "predicting"},
+    "cli": {"api", "train", "study", "tasks", "begin", "doctor", "report", "serve", "show", "ask", "predicting"},
     "__init__": {"api", "model", "recipe"},  # when first used
 }
 

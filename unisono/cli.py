@@ -147,6 +147,39 @@ def predict(
 
 
 @app.command()
+def serve(
+    run: ModelFolder,
+    host: Annotated[str, typer.Option(help="address; any but this machine's own needs a token")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any that is free", min=0, max=65535)] = 8000,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    threads: Annotated[int, typer.Option(help="of the model; 0: as many as there are cores", min=0)] = 0,
+    max_body: Annotated[float, typer.Option(help="MB that a request's body may have", min=0.001)] = 8,
+    timeout: Annotated[float, typer.Option(help="seconds until a request is given up", min=0.01)] = 30,
+    max_wait: Annotated[
+        float, typer.Option(help="seconds that a request may have to wait for its turn; beyond, it is refused", min=0)
+    ] = 0.5,
+    drain: Annotated[float, typer.Option(help="seconds to answer what was let in, once told to end", min=0)] = 30,
+    watch: Annotated[
+        float, typer.Option(help="seconds between looks whether the folder holds another model; 0: only on SIGHUP")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no line for each request")] = False,
+) -> None:
+    """Answer over HTTP: every task under /v1/TASK, all at once under /v1/all. The token is read from UNISONO_TOKEN."""
+    from unisono.serve import need_extra
+
+    need_extra()
+    from unisono.serve import run as serving
+    from unisono.serve.app import Limits
+    from unisono.serve.engine import ModelEngine
+
+    settings = serving.Settings(
+        host, port, os.environ.get(serving.TOKEN) or None, Limits(int(max_body * 1e6), timeout),
+        patience=max_wait, drain=drain, watch=watch or None, access_log=not quiet,
+    )  # fmt: skip
+    serving.serve(lambda: ModelEngine(run, device=device, threads=threads or None), Path(run), settings)
+
+
+@app.command()
 def compare(
     recipe: RecipeFile,
     seeds: Annotated[int, typer.Option("--seeds", help="how many: the recipe's seed and those after it")] = 3,

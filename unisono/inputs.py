@@ -198,3 +198,36 @@ def collate_apart(
                 own = {f.removeprefix(f"{role}/"): v for f, v in example.items() if f.startswith(f"{role}/")}
                 alone[int(number)] = {**own, SEGMENTS: np.array([length * (name == s) for s in stems], np.int32)}
     return collate(stems, drawn(stems, [alone[number] for number in range(len(alone))]))
+
+
+def collate_mixed(rows: Sequence[tuple[Mapping[str, Stem], Mapping[str, np.ndarray]]]) -> Inputs:
+    """Rows of several tasks end to end, in their order; what ``collate`` is for rows of one.
+
+    Args:
+        rows: of each, the stems of its task in order, and its example.
+    """
+    stems: dict[str, Stem] = {}
+    for own, _ in rows:
+        stems |= own
+    if len(stems) == 1:
+        return collate(stems, [example for _, example in rows])
+    names = list(stems)
+    lengths = np.zeros((len(rows), len(names)), np.int64)  # (B, S)
+    order = np.zeros_like(lengths)  # where among a row's stems each comes
+    for b, (own, example) in enumerate(rows):
+        each = example[SEGMENTS] if len(own) > 1 else [next(iter(own.values())).length(example)]
+        for place, (name, length) in enumerate(zip(own, each, strict=True)):
+            lengths[b, names.index(name)], order[b, names.index(name)] = length, place
+    layout = Layout(lengths.sum(1).tolist())
+    before = ((order[:, None, :] < order[:, :, None]) * lengths[:, None, :]).sum(2)  # (B, S) vectors of earlier stems
+    starts = np.array(layout.offsets[:-1])[:, None] + before
+    parts = {}
+    for s, name in enumerate(names):
+        have = np.flatnonzero(lengths[:, s]).tolist()
+        own_layout = Layout(lengths[have, s].tolist())
+        places = np.concatenate(
+            [np.arange(n) + start for n, start in zip(own_layout.lengths, starts[have, s], strict=True)]
+        )
+        fields = stems[name].collate([rows[b][1] for b in have])
+        parts[name] = Part(fields, own_layout, torch.from_numpy(places))
+    return Inputs(layout, parts)

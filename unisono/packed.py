@@ -152,6 +152,13 @@ class Packed:
         counts = torch.tensor(self.layout.lengths, device=self.device, dtype=self.values.dtype)
         return sums / counts.view(-1, *[1] * (self.values.dim() - 1))
 
+    def select(self, sequences: Sequence[int]) -> Packed:
+        """Some of the sequences, in the order asked for."""
+        if len(sequences) == self.layout.count and all(b == i for i, b in enumerate(sequences)):
+            return self
+        parts = self.split()
+        return Packed.join([parts[b] for b in sequences])
+
     def split(self) -> tuple[Tensor, ...]:
         """B tensors (L, ...), views of the pack."""
         return self.values.split(list(self.layout.lengths))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -61,6 +61,7 @@ class Head(nn.Module, ABC):
     Options: ClassVar[type[_Options]] = Options
     labels_in: ClassVar[tuple[str, ...]] = ()  # roles that carry a label; a row without one is a partial label
     words: ClassVar[bool] = False  # the text input of this head is already split into words
+    stepwise: ClassVar[bool] = False  # ``predict`` takes many steps, one after the other
     quick: ClassVar[Mapping[str, Any]] = {}  # options of predict for evaluations during training
 
     first_only: bool = False  # of a sequence, only its first token's state is looked at; the trunk can save work then
@@ -121,6 +122,17 @@ class Head(nn.Module, ABC):
             teacher: a frozen copy of this head. ``taught``: (N, D) the states of its own trunk, without gradient.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be distilled")
+
+    def steps(
+        self, states: Packed, targets: Targets, *, partial: bool = False, **options: Any
+    ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
+        """``predict`` in steps, between which other work may be done; what it returns at the end is the same.
+
+        Yields:
+            After each step what is known so far, by the number of the sequence; nothing unless ``partial``.
+        """
+        yield from ()
+        return self.predict(states, targets, **options)
 
     @abstractmethod
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

@@ -7,7 +7,7 @@ Vinyals et al. 2015 (https://arxiv.org/abs/1411.4555) have it for images, Cho et
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from unisono.heads import base
 from unisono.heads.base import Example, Prediction, Row, Targets
 from unisono.heads.pieces import learn
+from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
 
@@ -50,7 +51,17 @@ class Caption(Writer):
         min_new: int = 0,
     ) -> list[Prediction]:
         """``{"text"}`` of B sources, states (N, D); for ``beams``, ``max_new`` and ``min_new`` see ``search``."""
-        return [{"text": text} for text in self.search(states, beams=beams, max_new=max_new, min_new=min_new)]
+        return finish(self.steps(states, targets, beams=beams, max_new=max_new, min_new=min_new))
+
+    def steps(
+        self, states: Packed, targets: Targets, *, partial: bool = False, **how: Any
+    ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
+        known = self.search(states, partial=partial, **how)
+        while True:
+            try:
+                yield {b: {"text": text} for b, text in next(known).items()}
+            except StopIteration as end:
+                return [{"text": text} for text in end.value]
 
 
 class Answer(Caption):

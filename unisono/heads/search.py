@@ -7,22 +7,30 @@ depend on how a sort breaks ties.
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from unisono.heads.decoder import Cache, Decoder
+from unisono.heads.stepwise import finish
 from unisono.packed import Packed
 
 _BLOCK = 64  # vocabulary entries that are compared with others by their maximum first
 _ROWS = 128  # hypotheses whose scores of the whole vocabulary are made and looked at together, while in the cache
 
 
+def greedy(decoder: Decoder, states: Packed, **how: Any) -> list[list[int]]:
+    """The likeliest next token, again and again: ``greedy_steps`` to its end."""
+    return finish(greedy_steps(decoder, states, **how))
+
+
 @torch.no_grad()
-def greedy(
+def greedy_steps(
     decoder: Decoder, states: Packed, *, begin: int, end: int, barred: int, max_new: int, min_new: int = 0
-) -> list[list[int]]:
-    """The likeliest next token, again and again.
+) -> Generator[Tensor, None, list[list[int]]]:
+    """The likeliest next token, again and again; yields the tokens so far after each step, (B, steps).
 
     Args:
         decoder: gives the next token's logits.
@@ -53,11 +61,22 @@ def greedy(
             live, ids, done = live[left], ids[left], done[left]
         if not len(live):
             break
-    return [tokens[: tokens.index(end)] if end in tokens else tokens for tokens in out.tolist()]
+        yield out[:, :step]
+    return [until(end, tokens) for tokens in out.tolist()]
+
+
+def until(end: int, tokens: list[int]) -> list[int]:
+    """The tokens before the first ``end``."""
+    return tokens[: tokens.index(end)] if end in tokens else tokens
+
+
+def beam(decoder: Decoder, states: Packed, **how: Any) -> list[list[int]]:
+    """The best of the hypotheses that a search of some breadth finds: ``beam_steps`` to its end."""
+    return finish(beam_steps(decoder, states, **how))
 
 
 @torch.no_grad()
-def beam(
+def beam_steps(
     decoder: Decoder,
     states: Packed,
     *,
@@ -68,13 +87,13 @@ def beam(
     min_new: int = 0,
     beams: int = 4,
     length_penalty: float = 1.0,
-) -> list[list[int]]:
-    """The best of the hypotheses that a search of ``beams`` breadth finds.
+) -> Generator[None, None, list[list[int]]]:
+    """The best of the hypotheses that a search of ``beams`` breadth finds; yields after each step.
 
     A hypothesis of n tokens (``end`` included) scores its log-probability over ((5 + n) / 6) ** length_penalty, Wu et
     al. 2016, section 7. A sentence is done once ``beams`` of its hypotheses have ended and no live one is ahead of the
     best of them, or no live one can still win.
-    Other arguments as in ``greedy``.
+    Other arguments as in ``greedy_steps``.
     """
     if length_penalty < 0:
         raise ValueError(f"length_penalty {length_penalty} is below 0, which would reward ending early")
@@ -126,6 +145,7 @@ def beam(
             live, ids, sums, done = live[left], ids[left], sums[left], done[left]
         if not len(live):
             break
+        yield
     return _trace(tokens, parents, best_end, best_from)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from unisono.heads.base import Example, Prediction, Row, Targets, UnfitRow
 from unisono.heads.pieces import learn
+from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
 
@@ -87,19 +88,36 @@ class Translate(Writer):
             ``{"text"}``; with several languages ``{"text", "language"}``, and where none was asked for also
             ``"texts"``, the text in every language.
         """
+        how: dict[str, Any] = {"beams": beams, "language": language, "max_new": max_new, "min_new": min_new}
+        return finish(self.steps(states, targets, **how))
+
+    def steps(
+        self, states: Packed, targets: Targets, *, partial: bool = False, language: str | None = None, **how: Any
+    ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
         known = self.pieces.languages
         if language is not None and language not in known:
             raise ValueError(f"language {language!r}: this task translates into {', '.join(known) or 'one language'}")
-        how: dict[str, Any] = {"beams": beams, "max_new": max_new, "min_new": min_new}
-        if not known:
-            return [{"text": text} for text in self.search(states, **how)]
-        asked = known if language is None else (language,)
-        texts = [self.search(states, each, **how) for each in asked]
-        out: list[Prediction] = [{"text": text, "language": asked[0]} for text in texts[0]]
-        if language is None:
-            for prediction, row in zip(out, zip(*texts, strict=True), strict=True):
-                prediction["texts"] = dict(zip(asked, row, strict=True))
-        return out
+        asked: Sequence[str | None] = [language] if language is not None else known or [None]
+        texts: dict[str | None, list[str]] = {}
+
+        def told(b: int) -> Prediction:
+            of = {each: several[b] for each, several in texts.items()}
+            first = {"text": of[asked[0]], "language": asked[0]} if known else {"text": of[None]}
+            return {**first, "texts": of} if known and language is None else first
+
+        for each in asked:
+            written = self.search(states, each, partial=partial, **how)
+            texts[each] = [""] * states.layout.count
+            while True:
+                try:
+                    grown = next(written)
+                except StopIteration as end:
+                    texts[each] = end.value
+                    break
+                for b, text in grown.items():
+                    texts[each][b] = text
+                yield {b: told(b) for b in grown}
+        return [told(b) for b in range(states.layout.count)]
 
 
 def _texts(targets: Iterable[Any], languages: Sequence[str]) -> Iterator[str]:

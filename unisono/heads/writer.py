@@ -6,8 +6,8 @@ Vaswani et al. 2017, with pre-norm layers (Xiong et al. 2020) and one embedding 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from unisono.heads.base import MISSING, Example, Head, Loss, Targets, UnfitRow
 from unisono.heads.decoder import Decoder
 from unisono.heads.distill import soft_tokens
 from unisono.heads.pieces import END, Pieces
-from unisono.heads.search import beam, greedy
+from unisono.heads.search import beam_steps, greedy_steps, until
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Layout, Packed
 
@@ -52,6 +52,7 @@ class Writer(Head):
         fitted: ``{"tokenizer": JSON text, "languages": [...]}``, the list empty without languages.
     """
 
+    stepwise: ClassVar[bool] = True
     options: WriterOptions
 
     def __init__(self, width: int, options: WriterOptions, fitted: dict[str, Any]) -> None:
@@ -139,19 +140,22 @@ class Writer(Head):
         states: Packed,
         language: str | None = None,
         *,
+        partial: bool = False,
         beams: int | None = None,
         max_new: int | None = None,
         min_new: int = 0,
-    ) -> list[str]:
-        """states (N, D) of B sources -> B texts.
+    ) -> Generator[Mapping[int, str], None, list[str]]:
+        """states (N, D) of B sources -> B texts, in steps.
 
         Args:
             language: the one to write in, where there are several.
+            partial: yield what is written so far, by the number of its source, after each step. A search of more than
+                one beam has nothing to show before its end, so without ``beams`` it then has one.
             beams: breadth of the search; default: that of the options.
             max_new: the most tokens to produce, end included; default: ``max_length`` of the options.
             min_new: the fewest.
         """
-        beams = beams or self.options.beams
+        beams = beams or (1 if partial else self.options.beams)
         longest = self.options.max_length
         common: dict[str, Any] = {
             "begin": self.pieces.begin(language),
@@ -167,10 +171,27 @@ class Writer(Head):
         for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
             group = Packed.join([parts[b] for b in part])
             if beams == 1:
-                found = greedy(self.decoder, group, **common)
+                found = yield from self._growing(greedy_steps(self.decoder, group, **common), part, partial)
             else:
                 penalty = self.options.length_penalty
-                found = beam(self.decoder, group, beams=beams, length_penalty=penalty, **common)
+                wide = beam_steps(self.decoder, group, beams=beams, length_penalty=penalty, **common)
+                found = yield from self._growing(wide, part, False)
             for b, ids in zip(part, found, strict=True):
                 texts[b] = self.pieces.decode(ids)
         return texts
+
+    def _growing(
+        self, steps: Generator[Tensor | None, None, list[list[int]]], part: Sequence[int], partial: bool
+    ) -> Generator[Mapping[int, str], None, list[list[int]]]:
+        """The steps of a search, those of a greedy one with the texts so far of the sources in ``part``."""
+        while True:
+            try:
+                tokens = next(steps)
+            except StopIteration as end:
+                found: list[list[int]] = end.value
+                return found
+            known = {}
+            if partial and tokens is not None:
+                for b, ids in zip(part, tokens.tolist(), strict=True):
+                    known[b] = self.pieces.decode(until(END, ids))
+            yield known

@@ -37,7 +37,12 @@ class Stem(nn.Module, ABC):
 
     Options: ClassVar[type[Options]] = Options
     fields: ClassVar[tuple[str, ...]]  # the arrays that ``tokens`` may give; no two stems have one of the same name
+    reads: ClassVar[tuple[str, ...]] = ()  # of these, the ones that ``collate`` reads; the others are for heads
     most: int  # vectors of a row at most
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        cls.reads = cls.__dict__.get("reads", getattr(cls, "fields", ()))
 
     @classmethod
     def fit(cls, values: Iterable[Any], options: Any) -> dict[str, Any]:

@@ -21,6 +21,13 @@ from unisono.stems.windows import windows
 
 TEXTS, PAIRS = ("text", "source", "question"), ("pair", "context")  # roles of a text, and of its second half
 _WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def words_of(text: str) -> list[str]:
+    """Runs of letters and digits, and single other signs."""
+    return _WORD.findall(text)
+
+
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 
 
@@ -43,6 +50,7 @@ class TextStem(Stem):
     """
 
     fields = ("ids", "types", "words", "context", "begins", "ends")
+    reads = ("ids", "types")
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
         super().__init__()

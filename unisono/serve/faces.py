@@ -1,0 +1,173 @@
+"""Faces: what a task looks like from outside, as JSON: its inputs, its options, an example."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from unisono.heads import Head
+from unisono.stems.text import words_of
+from unisono.tasks import Task
+from unisono.together import Question
+
+MOST_TEXT = 100_000  # characters of one text
+MOST_WORDS = 20_000
+FILES = ("image", "audio")  # inputs that are files: base64 in JSON
+_OPTIONS: Mapping[str, tuple[Any, str]] = {
+    "beams": (Annotated[int | None, Field(ge=1, le=16)], "breadth of the search; 1 is greedy and the fastest"),
+    "max_new": (Annotated[int | None, Field(ge=1, le=1024)], "the most tokens to produce"),
+    "min_new": (Annotated[int, Field(ge=0, le=1024)], "the fewest tokens to produce"),
+}
+_EXAMPLES: Mapping[str, Any] = {
+    "text": "Berlin is lovely in spring.",
+    "tokens": ["Berlin", "is", "lovely", "."],
+    "sequence": "CCO",
+    "image": "<base64 of a PNG or JPEG>",
+    "audio": "<base64 of a WAV, FLAC or OGG>",
+}
+
+
+def _decoded(value: Any) -> bytes:
+    """Bytes of base64, with or without the head of a data URL; a bare body has no need of it."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a string of base64 is expected")
+    if value.startswith("data:"):
+        value = value.partition(",")[2]
+    try:
+        content = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("not base64") from None
+    return content
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=MOST_TEXT, pattern=r"\S")]
+_Words = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=1000)]], Field(min_length=1, max_length=MOST_WORDS)
+]
+_File = Annotated[
+    bytes,
+    Field(min_length=1),
+    BeforeValidator(_decoded, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "byte"})]),
+]
+_TYPES: Mapping[str, Any] = {"text": _Text, "tokens": _Words, "sequence": _Text, "image": _File, "audio": _File}
+
+
+class Ask(BaseModel):
+    """A request's body; each task extends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AskAll(Ask):
+    """One input or several, for every task that can do with them."""
+
+    text: _Text | None = None
+    sequence: _Text | None = None
+    image: _File | None = None
+    audio: _File | None = None
+
+
+@dataclass(frozen=True)
+class Face:
+    """A task as the server shows it.
+
+    Args:
+        inputs: role -> what it holds. ``required``: of these, the ones without which there is no answer; if none, any.
+        ask: validates a request's body. ``example``: one such body.
+        stepwise: its answers can be streamed as they grow.
+    """
+
+    task: str
+    kind: str
+    inputs: Mapping[str, str]
+    required: tuple[str, ...]
+    ask: type[Ask]
+    example: Mapping[str, Any]
+    stepwise: bool
+    options: tuple[str, ...]
+
+    def question(self, asked: Ask, *, partial: bool = False) -> Question:
+        """
+        Raises:
+            ValueError: nothing was given that the task could look at.
+        """
+        given = asked.model_dump(exclude_none=True)
+        options = {name: given[name] for name in self.options if name in given and name in asked.model_fields_set}
+        row = {name: _value(kind, given[name]) for name, kind in self.inputs.items() if name in given}
+        if "text" in given and "text" not in self.inputs and "tokens" in self.inputs:
+            row = {"tokens": words_of(given["text"])}
+        if not row:
+            raise ValueError(f"nothing to look at: give {' or '.join(self.inputs)}")
+        return Question(self.task, row, options, partial)
+
+    def question_from(self, given: AskAll, *, partial: bool = False) -> Question | None:
+        """What this task is asked when inputs are given without saying for whom; None: it cannot do with them."""
+        kinds = list(self.inputs.values())
+        if any(kinds.count(kind) > 1 for kind in kinds):
+            return None
+        row: dict[str, Any] = {}
+        for role, kind in self.inputs.items():
+            value = getattr(given, "text" if kind == "tokens" else kind, None)
+            if value is not None:
+                row[role] = words_of(value) if kind == "tokens" else _value(kind, value)
+        if not row or any(role not in row for role in self.required):
+            return None
+        return Question(self.task, row, partial=partial)
+
+
+def face_of(name: str, task: Task, head: type[Head]) -> Face:
+    """The face of a model's task."""
+    inputs = {role: task.kind.inputs[role].kind for role in task.inputs if task.kind.inputs[role].kind in _TYPES}
+    extra = {"pair": "text"} if "pair" in task.kind.inputs and "pair" in task.columns else {}
+    required = tuple(inputs) if not task.kind.any_input or len(inputs) == 1 else ()
+    fields: dict[str, Any] = {}
+    for role, kind in {**inputs, **extra}.items():
+        must = role in required and kind != "tokens"
+        fields[role] = (_TYPES[kind] if must else _TYPES[kind] | None, ... if must else None)
+    if "tokens" in inputs:
+        fields["text"] = (_Text | None, Field(None, description="in place of tokens: a text, split into words here"))
+    options = _options(head, task)
+    fields |= options
+    ask = create_model(f"Ask_{name}", __base__=Ask, __doc__=f"A request to {name}, {task.kind.name}.", **fields)
+    example = {role: _EXAMPLES[kind] for role, kind in inputs.items()}
+    every = {**inputs, **extra}
+    return Face(name, task.kind.name, every, required, ask, example, head.stepwise, tuple(options))
+
+
+def _options(head: type[Head], task: Task) -> dict[str, Any]:
+    """Those keyword arguments of a head's ``predict`` that a request may give."""
+    out: dict[str, Any] = {}
+    for name, parameter in inspect.signature(head.predict).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if name in _OPTIONS:
+            kind, told = _OPTIONS[name]
+            out[name] = (kind, Field(parameter.default, description=told))
+        elif name == "language" and (known := getattr(task.options, "languages", None)):
+            out[name] = (Literal[tuple(known)] | None, Field(None, description="the language to translate into"))
+    return out
+
+
+def _value(kind: str, value: Any) -> Any:
+    return {"path": None, "bytes": value} if kind in FILES else value
+
+
+def cost(question: Question) -> int:
+    """About how much work a question is, in characters of text."""
+    total = 32
+    for value in question.row.values():
+        if isinstance(value, str):
+            total += len(value)
+        elif isinstance(value, Mapping):  # a file
+            total += 1024 + len(value["bytes"]) // 64
+        else:
+            total += sum(len(word) + 1 for word in value)
+    return total

@@ -1,0 +1,145 @@
+"""Guard: what is refused before anything is read: too large a body, a wrong token, a foreign page."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = ("/", "/page.css", "/page.js", "/healthz", "/readyz")  # paths that show nothing of anybody
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+)
+_log = logging.getLogger("unisono.access")
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Guard:
+    """ASGI middleware around the whole application; also writes one line of the access log for each request.
+
+    Args:
+        token: that ``Authorization: Bearer`` must bring; None: none is asked for, and only pages of this machine may
+            ask: names in ``hosts``.
+        most_body: bytes of a request's body.
+        hosts: names under which a server without a token answers: a foreign name that resolves to this machine (DNS
+            rebinding) is refused.
+        seen: called with (route, status, seconds) after each request.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        token: str | None,
+        most_body: int,
+        hosts: frozenset[str],
+        seen: Callable[[str, int, float], None],
+    ) -> None:
+        self.app, self.most_body, self.hosts, self.seen = app, most_body, hosts, seen
+        self._token = None if token is None else _digest(token.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begin = time.perf_counter()
+        status = 499  # the client left before there was an answer
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = {name for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(h for h in _HEADERS if h[0] not in own)]
+            await send(message)
+
+        try:
+            refused = self._refusal(scope)
+            if refused:
+                await _answer(sending, *refused)
+            else:
+                await self._bounded(scope, receive, sending)
+        finally:
+            seconds = time.perf_counter() - begin
+            self.seen(scope.get("route_name", "other"), status, seconds)
+            _log.info(
+                json.dumps(
+                    {
+                        "method": scope["method"],
+                        "path": scope["path"][:200],
+                        "status": status,
+                        "ms": round(seconds * 1e3, 1),
+                    }
+                )
+            )
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        """(status, code, reason) of a request that is not let in."""
+        headers = dict(scope["headers"])
+        if self._token is None:
+            host = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0].strip("[]").lower()
+            if host not in self.hosts:
+                return 421, "wrong_host", "this server answers on this machine alone, under its own names"
+        elif scope["path"] not in OPEN:
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if scheme.lower() != b"bearer" or not hmac.compare_digest(_digest(given.strip()), self._token):
+                return 401, "no_token", "send the header Authorization: Bearer TOKEN"
+        length = headers.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > self.most_body):
+            return 413, "too_large", f"a body may have {self.most_body:,} bytes"
+        return None
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the application, and stops reading where a body grows over the bound that it did not announce."""
+        had = 0
+
+        async def receiving() -> Message:
+            nonlocal had
+            message = await receive()
+            had += len(message.get("body", b""))
+            if had > self.most_body:
+                raise _TooLarge
+            return message
+
+        async def sending(message: Message) -> None:
+            if had <= self.most_body:  # else the answer is ours
+                await send(message)
+
+        try:
+            await self.app(scope, receiving, sending)
+        except _TooLarge:
+            await _answer(send, 413, "too_large", f"a body may have {self.most_body:,} bytes")
+
+
+def _digest(token: bytes) -> bytes:
+    """Of one length, so that comparing tells nothing of a token's."""
+    return hashlib.sha256(token).digest()
+
+
+async def _answer(send: Send, status: int, code: str, reason: str) -> None:
+    body = json.dumps({"error": {"code": code, "message": reason}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # what the client is still sending is not read
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
