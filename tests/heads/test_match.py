@@ -80,6 +80,15 @@ def test_files_are_equal_by_their_bytes() -> None:
     assert (one == other).tolist() == [False, False, True, True]  # text, image
 
 
+def test_rows_of_another_task_in_the_same_pack_are_not_pairs() -> None:
+    head = build(CAPTIONS)
+    states, targets = batch(head, CAPTIONS)
+    ours = [head.encode(row, {}) if i < 2 else head.encode({}, {}) for i, row in enumerate(CAPTIONS)]
+    numbers = targets["sequences"].numpy().astype(np.int32)
+    shared = head.collate([{**e, "sequences": n} for e, n in zip(ours, numbers, strict=True)])
+    assert head.loss(states, shared).units == head.units(shared) == 2
+
+
 def test_two_texts_share_a_projection_and_a_text_has_one_vector_on_either_side() -> None:
     rows = [{"text": "a", "other": "b"}, {"text": "b", "other": "c"}]
     head = build(rows)

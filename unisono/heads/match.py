@@ -89,7 +89,9 @@ class Match(Head):
         return {"sides": sides, "score": [low, max(high, low + 1e-6)] if high >= low else None}
 
     def encode(self, row: Row, tokens: Mapping[str, np.ndarray]) -> Example:
-        """``same``: (4,) two numbers for each input that equal inputs share. ``score``: (1,) from 0 to 1, or NaN."""
+        """``same``: (4,) two numbers for each input that equal inputs share, 0 where the row does not have it.
+        ``score``: (1,) from 0 to 1, or NaN.
+        """
         score = row.get("score")
         if score is not None and math.isinf(score):
             raise UnfitRow(f"expected a finite score, got {score}")
@@ -114,7 +116,8 @@ class Match(Head):
         return int(self._taught(targets).sum())
 
     def _taught(self, targets: Targets) -> Tensor:
-        both = (targets["sequences"] >= 0).all(1)  # (B,)
+        # (B,) A pack that tasks share has inputs of rows that are not this task's: these have no ``same``.
+        both = ((targets["sequences"] >= 0) & (targets["same"] != 0)).all(1)
         return both if self.range is None else both & ~targets["score"].isnan()
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
@@ -187,7 +190,9 @@ class Match(Head):
 
 
 def _same(value: Any) -> np.ndarray:
-    """(2,) int32: a digest of a text or a file; of a file by its bytes, or its name where only that is known."""
+    """(2,) int32: a digest of a text or a file (of its bytes, or its name where only that is known); of None 0."""
+    if value is None:
+        return np.zeros(2, np.int32)
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path")
     content = value if isinstance(value, bytes) else str(value).encode()
