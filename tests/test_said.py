@@ -66,6 +66,12 @@ def test_colours_are_for_terminals_and_each_type_has_its_own():
         ({"similarity": 0.5, "vectors": {"text": [1, 0], "image": [0, 1]}}, "x", "0.50"),
         ({"similarity": None, "vectors": {"text": [1, 0]}}, "x", "text: a vector of 2 numbers"),
         ({"mel": [[0]], "seconds": 0.612, "speaker": "jo"}, "seven", "0.6 s of sound in the voice of jo"),
+        (
+            {"hidden": [{"was": None, "said": [[" a", 0.5], ["b", 0.2]]}, {"was": "c", "said": [["d", 0.9]]}]},
+            "x [MASK] c",
+            "a 0.50 b 0.20 · d 0.90 (was c)",
+        ),
+        ({"values": {"at": [1, 2], "l1": 0.5}}, "a.png", "2 hidden   mean error 0.50 of a spread of 1"),
         ({"anything": [1]}, "x", '{"anything": [1]}'),
     ],
 )

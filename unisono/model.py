@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from unisono import __version__, files
 from unisono.batch import Batch
 from unisono.heads import Example, Head, Loss, Prediction, Row
+from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
 from unisono.recipe import nearest
-from unisono.stems import Stem, TextStem, find_stem
+from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
@@ -62,6 +63,9 @@ class MultiTaskModel(nn.Module):
         self.trunk = trunk
         self.heads = nn.ModuleDict(dict(heads))
         self.tasks = dict(tasks)
+        for stem in (stem for name in tasks if heads[name].hides for stem in self.stems_of(name).values()):
+            assert isinstance(stem, Hiding)
+            stem.learn_mask()
         self.card = ""  # the README.md of the saved folder
 
     def _stem(self, name: str) -> Stem:
@@ -190,6 +194,8 @@ class MultiTaskModel(nn.Module):
         order = sorted(range(len(examples)), key=lengths.__getitem__)
         examples = [examples[i] for i in order]
         stems, sides = self.stems_of(task), self.tasks[task].sides
+        if self.head(task).hides:
+            examples = hidden(examples, stems, self.head(task), training=self.training)
         if sides:
             numbers = sequences(examples)
             examples = [{**e, SEQUENCES: own} for e, own in zip(examples, numbers, strict=True)]
@@ -299,7 +305,7 @@ class MultiTaskModel(nn.Module):
             self.train(training)
 
     def predict_all(self, text: str | Sequence[str], **options: Mapping[str, Any]) -> Any:
-        """Every text task's prediction from one pass through the trunk.
+        """Every text task's prediction from one pass through the trunk, but for tasks of hidden text: one more each.
 
         Args:
             text: one sentence or several. Taggers see its words: runs of letters and digits, and single other signs.
@@ -334,10 +340,15 @@ class MultiTaskModel(nn.Module):
                 tokens = [{"ids": read[i].ids, "words": read[i].words} for i in at]
                 shared: Packed | None = None
                 for name in self.text_tasks:
-                    batch = self.collate(name, [{**t, **self.head(name).encode({}, t)} for t in tokens]).to(self.device)
-                    shared = shared if shared is not None else self.states(batch.inputs)
-                    predictions = self.head(name).predict(shared, batch.targets, **options.get(name, {}))
-                    for i, prediction in zip(at, batch.restore(predictions), strict=True):
+                    asked = options.get(name, {})
+                    examples = [{**t, **self.head(name).encode({}, t)} for t in tokens]
+                    if self.head(name).hides:  # what it sees is not what the others see
+                        predictions = self.predict_examples(name, examples, **asked)
+                    else:
+                        batch = self.collate(name, examples).to(self.device)
+                        shared = shared if shared is not None else self.states(batch.inputs)
+                        predictions = batch.restore(self.head(name).predict(shared, batch.targets, **asked))
+                    for i, prediction in zip(at, predictions, strict=True):
                         if self.tasks[name].kind.words:
                             prediction = {"words": read[i].strings, **prediction}
                         out[i][name] = prediction

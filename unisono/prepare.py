@@ -18,7 +18,7 @@ from unisono import data
 from unisono.data import Examples, Quarantine, Rows
 from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe, RecipeError, explain, nearest
-from unisono.stems import Stem, TextStem, find_stem
+from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task, resolve
 from unisono.trunk import Trunk, load_encoder
 
@@ -88,8 +88,21 @@ def build_model(recipe: Recipe, tables: Tables) -> MultiTaskModel:
     heads = {}
     for name, task in tables.tasks.items():
         fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
+        if task.kind.head.hides:
+            fitted["holds"] = {stem: _holds(name, stem, stems[stem]) for stem in task.stems}
         heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
     return MultiTaskModel(stems, trunk, heads, tables.tasks)
+
+
+def _holds(task: str, name: str, stem: Stem) -> dict[str, Any]:
+    """What a task that hides a part of its input may have to say of a stem's vectors."""
+    if not isinstance(stem, Hiding):
+        raise RecipeError(f'task "{task}": nothing of the stem "{name}" can be hidden')
+    try:
+        stem.learn_mask()
+    except ValueError as error:
+        raise RecipeError(f'task "{task}": {error}') from None
+    return stem.holds()
 
 
 def build_stems(recipe: Recipe, tables: Tables, width: int, text: TextStem | None) -> dict[str, Stem]:
@@ -224,8 +237,11 @@ def _longest(model: MultiTaskModel, task: str, examples: Examples) -> int:
 def labelled(task: Task, rows: Rows, examples: Examples) -> np.ndarray:
     """(n,) the numbers of the examples that carry a label of any kind; the others have nothing to teach this task.
 
-    Of a kind that holds inputs against each other, rows without any label still say which inputs belong together.
+    Of a kind that holds inputs against each other, rows without any label still say which inputs belong together; one
+    that has no labels learns from all rows.
     """
+    if not task.kind.labels:
+        return np.arange(len(examples))
     known = np.zeros(len(rows), dtype=bool)
     at = 0
     for batch in rows.record_batches():

@@ -45,6 +45,12 @@ def said(prediction: Mapping[str, Any], given: Any, *, least: float = LEAST) -> 
     if "mel" in prediction:
         voice = f" in the voice of {prediction['speaker']}" if prediction["speaker"] else ""
         return Text(f"{prediction['seconds']:.1f} s of sound{voice}")
+    if "hidden" in prediction:
+        return _hidden(prediction["hidden"])
+    if "values" in prediction:
+        of = prediction["values"]
+        line = Text(f"{len(of['at'])} hidden")
+        return line.append(f"   mean error {of['l1']:.2f} of a spread of 1", style="dim")
     if "value" in prediction:
         return Text(_number(prediction["value"]))
     return Text(json.dumps(prediction, ensure_ascii=False))
@@ -107,6 +113,15 @@ def _boxes(boxes: Sequence[Mapping[str, Any]], least: float) -> Text:
     if not counts:
         return Text("no boxes" + (f"; {unsure}" if unsure else ""), style="dim")
     return line.append(f"   and {unsure}" if unsure else "", style="dim")
+
+
+def _hidden(hidden: Sequence[Mapping[str, Any]]) -> Text:
+    """What is said of each hidden place, and what was there, where that is known."""
+    places = []
+    for one in hidden:
+        line = Text(" ").join(Text(s.strip()).append(f" {p:.2f}", style="dim") for s, p in one["said"])
+        places.append(line if one["was"] is None else line.append(f" (was {one['was'].strip()})", style="dim"))
+    return Text(" · ").join(places) if places else Text("nothing hidden", style="dim")
 
 
 def _shares(shares: Mapping[str, float]) -> Text:

@@ -16,6 +16,7 @@ from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify
 from unisono.heads.detect_dense import DetectDense
+from unisono.heads.mask import Mask
 from unisono.heads.match import Match
 from unisono.heads.regress import Regress
 from unisono.heads.segment import Segment
@@ -86,6 +87,15 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"label": Role("number")},
             metrics.score_numbers,
             ("spearman",),
+            any_input=True,
+        ),
+        Kind(
+            "mask",
+            Mask,
+            {"text": text, "pair": pair, **others},
+            {},
+            metrics.score_hidden,
+            ("accuracy", "r2"),
             any_input=True,
         ),
         Kind(

@@ -17,6 +17,7 @@ from unisono.heads.detect import DetectOptions
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.detect_set import DetectSet
 from unisono.heads.heard import SpeakOptions
+from unisono.heads.mask import Mask, MaskOptions
 from unisono.heads.match import Match, MatchOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.heads.segment import Segment, SegmentOptions
@@ -51,6 +52,7 @@ class Case:
         right: whether a prediction says what its row says, once the rows are learned by heart.
         steps: updates that suffice for learning them.
         against: the loss holds the rows of a batch against one another.
+        told: what the stems say that the head has to know.
     """
 
     name: str
@@ -62,11 +64,13 @@ class Case:
     steps: int = 80
     tokens: Callable[[Row], dict[str, np.ndarray]] = field(default=tokens)
     against: bool = False
+    told: dict[str, Any] = field(default_factory=dict)
 
     def build(self) -> Head:
         """A fresh head of the same weights every time, fitted on the rows, set to evaluate."""
         torch.manual_seed(0)
-        fitted = json.loads(json.dumps(self.head.fit(iter([*self.rows, *self.unlabelled]), self.options)))
+        fitted = {**self.head.fit(iter([*self.rows, *self.unlabelled]), self.options), **self.told}
+        fitted = json.loads(json.dumps(fitted))
         return self.head(WIDTH, self.options, fitted).eval()
 
     def batch(self, head: Head, rows: Sequence[Row]) -> tuple[Packed, Targets]:
@@ -266,6 +270,27 @@ def _as_scored(prediction: Prediction, row: Row) -> bool:
     return abs(prediction["similarity"] - row["score"] / 5) < 0.1
 
 
+def _hidden(row: Row) -> dict[str, np.ndarray]:
+    """What is left of a row of which a part was hidden: symbols of a text, patches of an image, where it has them."""
+    place, draw = len(row["text"]), np.random.default_rng(len(row["text"]))
+    out = {"ids": np.arange(place + 3)}
+    if "what" in row:
+        out |= {"text_places": np.array([1, place + 1], np.int32), "text_known": np.array([row["what"], 2], np.int32)}
+    if "patch" in row:
+        out |= {"image_places": np.array([0], np.int32), "image_known": draw.random(4).astype(np.float32)}
+    return out
+
+
+def _said(prediction: Prediction, row: Row) -> bool:
+    near = "patch" not in row or prediction["values"]["l1"] < 0.15
+    return near and all(one["said"][0][0] == one["was"] for one in prediction["hidden"])
+
+
+_SYMBOLS: list[Row] = [{"text": t, "what": i % 4} for i, t in enumerate(TEXTS)]
+_PATCHES: list[Row] = [{"text": t, "patch": True} | ({"what": 3} if i % 3 else {}) for i, t in enumerate(TEXTS)]
+_NAMED = {"symbols": ["a", "b", "c", "d"]}
+
+
 CASES = [
     Case("classify", Classify, ClassifyOptions(), _NAMES, BARE, same("label")),
     Case("classify, mean", Classify, ClassifyOptions(pool="mean", layers=2, hidden=24), _NAMES, BARE, same("label")),
@@ -274,6 +299,17 @@ CASES = [
     Case("classify, multi", Classify, ClassifyOptions(multi=True), _SETS, BARE, same("labels")),
     Case(
         "classify, partly", Classify, ClassifyOptions(multi=True, class_weights="balanced"), _PARTLY, BARE, _known_sets
+    ),
+    Case("mask", Mask, MaskOptions(), _SYMBOLS, BARE, _said, tokens=_hidden, told={"holds": {"text": _NAMED}}),
+    Case(
+        "mask, several",
+        Mask,
+        MaskOptions(),
+        _PATCHES,
+        BARE,
+        _said,
+        tokens=_hidden,
+        told={"holds": {"text": _NAMED, "image": {"values": 4}}},
     ),
     Case(
         "match",

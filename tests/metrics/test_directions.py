@@ -11,6 +11,7 @@ from unisono.metrics import (
     METRICS,
     higher_is_better,
     score_boxes,
+    score_hidden,
     score_labels,
     score_masks,
     score_matches,
@@ -27,6 +28,10 @@ MASK = {"size": [1, 1], "runs": [[0, 1]], "names": {}, "void": []}
 SOUND = {"bytes": bytes(range(200)) * 2}
 SIZES: dict[str, object] = {"rate": 4000, "bands": 8, "low": 20, "high": 2000, "window": 64, "hop": 32, "floor": -16}
 SIZES["pcm"] = {"rate": 4000}
+HIDDEN = {
+    "hidden": [{"at": 1, "was": "a", "said": [["a", 0.5]], "nats": 0.7}],
+    "values": {"at": [2], "l1": 0.1, "squares": 0.2, "spread": 1.0},
+}
 
 
 def test_every_score_has_a_direction() -> None:
@@ -45,6 +50,7 @@ def test_every_score_has_a_direction() -> None:
         ),
         **score_matches([{"vectors": {"text": [1.0], "image": [1.0]}}], [{"text": "a", "image": "b"}]),
         **score_spoken([{"mel": [[0.0] * 8], "seconds": 1.0, "analysis": SIZES}], [{"audio": SOUND}]),
+        **score_hidden([HIDDEN], [{}]),
         **score_text([{"text": "a", "language": "de"}], [{"target": {"de": "a"}}]),
     }
     assert {name.split("/")[0] for name in scores} - {"rows"} == METRICS.keys()
@@ -58,6 +64,8 @@ def test_every_score_has_a_direction() -> None:
         "mean_rank",
         "mel_distance",
         "length_error",
+        "perplexity",
+        "l1",
     }
     with pytest.raises(KeyError):
         higher_is_better("no such score")

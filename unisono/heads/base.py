@@ -24,6 +24,13 @@ class UnfitRow(ValueError):
     """A row that a head cannot take (an unknown label, say). The message is the reason; the row goes to quarantine."""
 
 
+def hidden_fields(stem: str) -> tuple[str, str]:
+    """Fields of an example of which a part is hidden: where, (K,) int32 places in the row's sequence, and what was
+    there, (K,) int32 symbols, MISSING where nobody knows, or (K * P,) float32 values.
+    """
+    return f"{stem}_places", f"{stem}_known"
+
+
 class Loss(NamedTuple):
     """A loss over the labelled units of a batch."""
 
@@ -64,6 +71,8 @@ class Head(nn.Module, ABC):
     stepwise: ClassVar[bool] = False  # ``predict`` takes many steps, one after the other
     quick: ClassVar[Mapping[str, Any]] = {}  # options of predict for evaluations during training
 
+    hides: ClassVar[bool] = False  # learns from what is hidden of the input (``choose``): the input is the label
+
     first_only: bool = False  # of a sequence, only its first token's state is looked at; the trunk can save work then
     options: _Options
     fitted: dict[str, Any]
@@ -102,6 +111,18 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def loss(self, states: Packed, targets: Targets) -> Loss:
         """states (N, D) -> the sum of losses over labelled units."""
+
+    def choose(self, free: np.ndarray, draw: np.random.Generator, *, training: bool, values: bool) -> np.ndarray:
+        """Which vectors of a row are hidden from a head that ``hides``; its ``collate`` then finds ``hidden_fields``.
+
+        Args:
+            free: (L,) bool, those that may be.
+            values: they stand for values, which no other vector can take the place of; otherwise for symbols.
+
+        Returns:
+            (L,) uint8: 0 left as it is, 1 hidden behind the mask, 2 behind another symbol, 3 left but asked for.
+        """
+        raise NotImplementedError(f"{type(self).__name__} hides nothing")
 
     def merge(self, row: Row, parts: Sequence[Prediction]) -> Prediction:
         """A row's prediction from those of its examples, in their order. Of most heads a row is one example.

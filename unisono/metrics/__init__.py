@@ -2,6 +2,7 @@
 
 from unisono.metrics.boxes import score_boxes
 from unisono.metrics.entities import score_tags
+from unisono.metrics.hidden import score_hidden
 from unisono.metrics.labels import score_label_sets, score_labels
 from unisono.metrics.masks import score_masks
 from unisono.metrics.numbers import score_numbers
@@ -48,6 +49,9 @@ METRICS: dict[str, bool] = {
     "mel_fit": True,
     "mel_distance": False,
     "length_error": False,
+    "perplexity": False,
+    "l1": False,
+    "r2": True,
 }
 
 
@@ -66,6 +70,7 @@ __all__ = [
     "score_answers",
     "score_boxes",
     "score_captions",
+    "score_hidden",
     "score_label_sets",
     "score_labels",
     "score_masks",

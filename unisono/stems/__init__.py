@@ -10,14 +10,15 @@ from typing import Any
 from unisono.stems.audio import AudioStem
 from unisono.stems.audio_encoder import AudioEncoder
 from unisono.stems.base import Stem, Tokens
+from unisono.stems.hiding import Contents, Hiding
 from unisono.stems.image import ImageStem
 from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.text import TextStem, TextTokens
 
 __all__ = [
-    "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "ImageEncoder", "ImageStem", "SequenceStem", "Stem", "TextStem",
-    "TextTokens", "Tokens", "find_stem",
+    "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",
+    "Stem", "TextStem", "TextTokens", "Tokens", "find_stem",
 ]  # fmt: skip
 
 STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem, "audio": AudioStem}

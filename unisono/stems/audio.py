@@ -23,11 +23,14 @@ from unisono.packed import Layout
 from unisono.sounds import Pcm, Unreadable, filterbank, log_mel, read_sound
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
+from unisono.stems.hiding import MASKED, Contents, Hiding
 from unisono.stems.masks import spec_augment
 
 _STRIDES = {1: (1, 1), 2: (2, 1), 4: (2, 2), 8: (2, 2, 2)}  # over time, of the layers; over bands always 2
 _SAMPLE = 256  # training rows from which the mean and spread of a band are taken
 _SCALE = 0.05  # of the first vectors: near those of a word table, so that positions are not drowned
+
+HIDDEN = "hidden_steps"  # field of an example of which a part is hidden: (steps,) which vectors
 
 
 class AudioOptions(base.Options):
@@ -70,7 +73,7 @@ class AudioOptions(base.Options):
         return filterbank(self.bands, self.samples[2], self.rate, self.low, self.top)
 
 
-class AudioStem(Stem):
+class AudioStem(Stem, Hiding):
     """Turns sounds into vectors: one learned vector to start with, then one for every ``subsample`` frames.
 
     A row's ``audio`` is {"path", "bytes"}, a file's name, or its bytes. Frames are kept, not samples: they are half as
@@ -101,6 +104,7 @@ class AudioStem(Stem):
         nn.init.constant_(self.norm.weight, _SCALE)
         self.start = nn.Parameter(torch.randn(width) * _SCALE)
         self.dropout = Dropout(options.dropout)
+        self.mask: nn.Parameter | None = None
 
     @classmethod
     def fit(cls, values: Iterable[Any], options: AudioOptions) -> dict[str, Any]:
@@ -146,10 +150,16 @@ class AudioStem(Stem):
         return int(tokens["steps"][0])
 
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
-        """``mel`` (ΣT, M) and ``frames`` (B,) int64, how many are of each row."""
+        """``mel`` (ΣT, M) and ``frames`` (B,) int64, how many are of each row; where some are hidden, also ``hidden``
+        (N,) bool.
+        """
         bands = self.options.bands
         mel = torch.from_numpy(np.concatenate([t["mel"] for t in tokens])).view(-1, bands)
-        return {"mel": mel, "frames": torch.tensor([len(t["mel"]) // bands for t in tokens])}
+        out = {"mel": mel, "frames": torch.tensor([len(t["mel"]) // bands for t in tokens])}
+        if any(HIDDEN in t for t in tokens):
+            marks = [t[HIDDEN] if HIDDEN in t else np.zeros(self.length(t), np.uint8) for t in tokens]
+            out["hidden"] = torch.from_numpy(np.concatenate(marks).astype(bool))
+        return out
 
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
         """(N, D_in) vectors of a pack, without padding: the place of a row's start vector is the gap before its frames,
@@ -161,9 +171,12 @@ class AudioStem(Stem):
         row = torch.arange(layout.count, device=device).repeat_interleave(frames, output_size=total)  # (ΣT,)
         place = torch.arange(total, device=device) - (frames.cumsum(0) - frames)[row]
         x = (mel - self.mean.float()) / self.spread.float()
-        if self.training:
-            x = self._masked(x, row, place, frames)
         starts = layout.starts(device)  # (B,)
+        hidden = fields.get("hidden")
+        if hidden is not None:  # silence of the mean for the convolutions, which look beyond the edges of a vector
+            x = x.masked_fill(hidden[starts[row] + 1 + place // pace][:, None], 0.0)
+        elif self.training:
+            x = self._masked(x, row, place, frames)
         at = (starts[row] + 1) * pace + place  # (ΣT,)
         x = x.new_zeros(layout.total * pace, bands).index_copy(0, at, x).to(dtype)[None, None]
         real = x.new_zeros(layout.total * pace).index_fill(0, at, 1.0)  # a place of a frame, not of a gap
@@ -172,6 +185,9 @@ class AudioStem(Stem):
             real = real[:: layer.stride[0]]  # type: ignore[index]
             x = x * real[:, None]
         out = self.norm(self.project(x[0].transpose(0, 1).flatten(1)))  # (N, D_in)
+        if hidden is not None:
+            assert self.mask is not None
+            out = torch.where(hidden[:, None], self.mask.to(out.dtype), out)
         start = self.start.to(out.dtype).expand(layout.count, -1)
         placed: Tensor = self.dropout(out.index_copy(0, starts, start))
         return placed
@@ -180,6 +196,27 @@ class AudioStem(Stem):
         o = self.options
         masks: dict[str, Any] = {"bands": o.band_masks, "times": o.time_masks}
         return spec_augment(x, row, place, frames, band_share=o.band_share, time_share=o.time_share, **masks)
+
+    def learn_mask(self) -> None:
+        if self.mask is None:
+            self.mask = nn.Parameter(torch.randn(len(self.start)) * _SCALE)
+
+    def holds(self) -> dict[str, Any]:
+        return {"values": self.options.subsample * self.options.bands}
+
+    def contents(self, tokens: Mapping[str, np.ndarray]) -> Contents:
+        """The normalized frames of each vector; the last one, if it has fewer than the others, is not asked for."""
+        bands, steps = self.options.bands, int(tokens["steps"][0])
+        x = (tokens["mel"].reshape(-1, bands) - self.mean.cpu().numpy()) / self.spread.cpu().numpy()
+        pace = self.options.subsample
+        known = np.zeros((steps * pace, bands), np.float32)
+        known[pace : pace + len(x)] = x
+        whole = 1 + len(x) // pace
+        at = np.arange(steps)
+        return Contents(known.reshape(steps, -1), (at > 0) & (at < whole), np.zeros(steps, bool))
+
+    def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
+        return {**tokens, HIDDEN: (how == MASKED).astype(np.uint8)}
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}

@@ -21,9 +21,11 @@ from unisono.packed import Layout
 from unisono.pictures import BadPicture, pixels, resized
 from unisono.stems.augment import Augmentation, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
+from unisono.stems.hiding import MASKED, Contents, Hiding
 from unisono.views import TURN, VIEW
 
 CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
+HIDDEN = "hidden_patches"  # field of an example of which a part is hidden: (1 + h * w,) which vectors
 
 
 class ImageOptions(Augmentation):
@@ -55,7 +57,7 @@ class ImageOptions(Augmentation):
         return self
 
 
-class ImageStem(Stem):
+class ImageStem(Stem, Hiding):
     """Turns an image of h x w patches into 1 + h * w vectors. Images of several sizes may share a pack.
 
     An image is kept as bytes at the size at which it is cut. Without ``size`` its sides keep their proportion, up to
@@ -85,6 +87,7 @@ class ImageStem(Stem):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.kaiming_normal_(self.cut.weight, nonlinearity="linear")
         self.start = nn.Parameter(torch.randn(width) * 0.02)
+        self.mask: nn.Parameter | None = None
 
     def tokens(
         self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
@@ -120,12 +123,18 @@ class ImageStem(Stem):
         return drawn(examples, self.options, self.options.patch) if self.training else examples
 
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
-        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``view`` (B, 6)."""
-        return {
+        """``pixels``: all rows' bytes end to end; ``grid`` (B, 4) int64; ``view`` (B, 6); where patches are hidden,
+        also ``hidden`` (N,) bool.
+        """
+        out = {
             "pixels": torch.from_numpy(np.concatenate([t["pixels"] for t in tokens])),
             "grid": torch.from_numpy(np.stack([t["grid"] for t in tokens]).astype(np.int64)),
             VIEW: views(tokens),
         }
+        if any(HIDDEN in t for t in tokens):
+            marks = [t[HIDDEN] if HIDDEN in t else np.zeros(self.length(t), np.uint8) for t in tokens]
+            out["hidden"] = torch.from_numpy(np.concatenate(marks).astype(bool))
+        return out
 
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
         """(N, D_in), of each image the start vector and then its patches, row by row from the top."""
@@ -134,14 +143,15 @@ class ImageStem(Stem):
         for b, (down, across) in enumerate(grids):
             alike.setdefault((down, across), []).append(b)
         parts = fields["pixels"].split([down * across * patch * patch * self.channels for down, across in grids])
+        marks = fields["hidden"].split(list(layout.lengths)) if "hidden" in fields else None
         out: list[Tensor] = [self.start] * layout.count
         for (down, across), rows in alike.items():
             flat = fields["pixels"] if len(alike) == 1 else torch.cat([parts[b] for b in rows])
             images = flat.view(len(rows), down * patch, across * patch, self.channels).permute(0, 3, 1, 2)
             images = images.to(self.start.dtype) / 255
-            if self.training:
+            if self.training and marks is None:
                 images = augmented(images, fields[VIEW][rows], self.options)
-            vectors = self._vectors(images)
+            vectors = self._vectors(images, torch.stack([marks[b][1:] for b in rows]) if marks else None)
             vectors = torch.cat([self.start.expand(len(rows), 1, -1), vectors], 1)  # (b, 1 + h * w, D_in)
             if len(alike) == 1:
                 return vectors.flatten(0, 1)
@@ -149,11 +159,48 @@ class ImageStem(Stem):
                 out[b] = one
         return torch.cat(out)
 
-    def _vectors(self, images: Tensor) -> Tensor:
-        """(b, C, H, W) between 0 and 1 -> (b, h * w, D_in)."""
-        found = self.cut(self.convolutions(images * 2 - 1))  # (b, D_in, h, w)
-        down, across = found.shape[2:]
+    def _vectors(self, images: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """(b, C, H, W) between 0 and 1, of which patches (b, h * w) may be hidden -> (b, h * w, D_in)."""
+        patch = self.options.patch
+        down, across = images.shape[2] // patch, images.shape[3] // patch
+        images = images * 2 - 1
+        if hidden is not None:  # grey for the convolutions, which look beyond the edges of a patch
+            hidden = hidden.view(-1, 1, down, across)
+            images = images.masked_fill(hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3), 0.0)
+        found = self.cut(self.convolutions(images))  # (b, D_in, h, w)
+        if hidden is not None:
+            assert self.mask is not None
+            found = torch.where(hidden, self.mask.to(found.dtype)[:, None, None], found)
         return found.flatten(2).transpose(1, 2) + sines(down, across, self.width).to(found)
+
+    def learn_mask(self) -> None:
+        if self.mask is None:
+            self.mask = nn.Parameter(torch.randn(self.width) * 0.02)
+
+    def holds(self) -> dict[str, Any]:
+        return {"values": self.options.patch**2 * self.channels}
+
+    def contents(self, tokens: Mapping[str, np.ndarray]) -> Contents:
+        """Pixels of each patch, less their mean, over their spread: its look without its brightness. He et al. 2022."""
+        down, across = tokens["grid"][:2].tolist()
+        patch = self.options.patch
+        pixels = tokens["pixels"].reshape(down, patch, across, patch, self.channels).transpose(0, 2, 1, 3, 4)
+        values = pixels.reshape(down * across, -1).astype(np.float32) / 255
+        values = (values - values.mean(1, keepdims=True)) / np.sqrt(values.var(1, keepdims=True) + 1e-6)
+        known = np.concatenate([np.zeros_like(values[:1]), values])
+        free = np.arange(len(known)) > 0
+        return Contents(known, free, np.zeros(len(known), bool))
+
+    def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
+        return {**tokens, HIDDEN: (how == MASKED).astype(np.uint8)}
+
+    def varied(self, tokens: Mapping[str, np.ndarray]) -> Tokens:
+        """The image as it is looked at this time."""
+        down, across = (tokens["grid"][:2] * self.options.patch).tolist()
+        image = torch.from_numpy(tokens["pixels"].copy()).view(1, down, across, self.channels).permute(0, 3, 1, 2)
+        found = (augmented(image / 255, views([tokens]), self.options) * 255).round().byte()
+        pixels = found.permute(0, 2, 3, 1).reshape(-1).numpy()
+        return {**{name: value for name, value in tokens.items() if name != VIEW}, "pixels": pixels}
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from unisono.packed import Layout
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
+from unisono.stems.hiding import MASKED, SWAPPED, Contents, Hiding
 from unisono.stems.molecules import spellings
 from unisono.stems.symbols import Alphabet, Unreadable, clean, guess, reverse_complement, symbols
 
 START, UNKNOWN, _FIRST = 0, 1, 2  # numbers of the start vector, of a symbol that training did not have, of the others
+_HIDDEN = -1  # where the mask stands
 _DRAWS = 4  # random spellings tried for each one wanted: those of another length are of no use
 
 
@@ -51,7 +53,7 @@ class SequenceOptions(base.Options):
         return self
 
 
-class SequenceStem(Stem):
+class SequenceStem(Stem, Hiding):
     """One learned vector for each symbol of the vocabulary, and one before all others: the ``first`` state of a head.
 
     What a molecule or a strand may also be written as is read once and kept beside it, at the same length; in training
@@ -70,6 +72,7 @@ class SequenceStem(Stem):
         self._number = {symbol: at for at, symbol in enumerate(fitted["symbols"], _FIRST)}
         self.embedding = nn.Embedding(_FIRST + len(self._number), width)
         nn.init.normal_(self.embedding.weight, std=0.02)  # as BERT's word table, whose norm comes after
+        self.mask: nn.Parameter | None = None
 
     @classmethod
     def fit(cls, values: Iterable[Any], options: SequenceOptions) -> dict[str, Any]:
@@ -110,9 +113,12 @@ class SequenceStem(Stem):
 
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
         """``symbols`` (N,) int64; where a row has other spellings, also ``others`` (M,) int64, all of them end to end,
-        and ``counts`` (B,) int64, how many spellings each row has besides the first.
+        and ``counts`` (B,) int64, how many spellings each row has besides the first; where symbols are hidden, also
+        ``hidden`` (N,) bool.
         """
         out = {"symbols": _joined([t["symbols"] for t in tokens])}
+        if any(t["symbols"].min() == _HIDDEN for t in tokens):
+            out["hidden"] = out["symbols"] == _HIDDEN
         others = [t["others"] for t in tokens if "others" in t]
         if others:
             out["others"] = _joined(others)
@@ -122,6 +128,10 @@ class SequenceStem(Stem):
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
         """(N, D_in) vectors of the symbols; in training of one spelling of each row, some symbols hidden."""
         numbers = fields["symbols"]  # (N,)
+        if "hidden" in fields:
+            assert self.mask is not None
+            seen: Tensor = self.embedding(numbers.clamp(min=START))
+            return torch.where(fields["hidden"][:, None], self.mask.to(seen.dtype), seen)
         if self.training and "others" in fields:
             numbers = self._draw(fields, layout)
         if self.training and self.options.drop:
@@ -129,6 +139,32 @@ class SequenceStem(Stem):
             numbers = numbers.masked_fill(hidden, UNKNOWN)
         out: Tensor = self.embedding(numbers)
         return out
+
+    def learn_mask(self) -> None:
+        if self.mask is None:
+            self.mask = nn.Parameter(torch.randn(self.embedding.embedding_dim) * 0.02)
+
+    def holds(self) -> dict[str, Any]:
+        return {"symbols": ["", "?", *self.fitted["symbols"]]}
+
+    def contents(self, tokens: Mapping[str, np.ndarray]) -> Contents:
+        """A symbol that training did not have is not asked for."""
+        numbers = tokens["symbols"]
+        return Contents(numbers, numbers >= _FIRST, np.zeros(len(numbers), bool))
+
+    def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
+        numbers = tokens["symbols"].copy()
+        numbers[how == MASKED] = _HIDDEN
+        numbers[how == SWAPPED] = draw.integers(_FIRST, self.embedding.num_embeddings, (how == SWAPPED).sum())
+        return {**{name: value for name, value in tokens.items() if name != "others"}, "symbols": numbers}
+
+    def varied(self, tokens: Mapping[str, np.ndarray]) -> Tokens:
+        """One of the row's spellings."""
+        length = len(tokens["symbols"])
+        spellings = np.concatenate([tokens["symbols"], tokens.get("others", tokens["symbols"][:0])])
+        at = int(torch.randint(len(spellings) // length, ())) * length
+        rest = {name: value for name, value in tokens.items() if name != "others"}
+        return {**rest, "symbols": spellings[at : at + length]}
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}

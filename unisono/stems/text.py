@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from unisono.packed import Layout
-from unisono.stems.base import Stem
+from unisono.stems.base import Stem, Tokens
+from unisono.stems.hiding import MASKED, SWAPPED, Contents, Hiding
 from unisono.stems.windows import windows
 
 TEXTS, PAIRS = ("text", "source", "question"), ("pair", "context")  # roles of a text, and of its second half
@@ -40,7 +41,7 @@ class TextTokens(NamedTuple):
     spans: list[tuple[int, int]]  # their characters in the text, end exclusive
 
 
-class TextStem(Stem):
+class TextStem(Stem, Hiding):
     """Turns text into word vectors for the trunk.
 
     Args:
@@ -67,6 +68,7 @@ class TextStem(Stem):
         self._words = Tokenizer.from_str(_spaced(backend))
         self._text.no_padding()
         self._words.no_padding()
+        self._ordinary = np.setdiff1d(np.arange(len(tokenizer), dtype=np.int32), tokenizer.all_special_ids)
 
     def tokens(
         self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
@@ -144,6 +146,25 @@ class TextStem(Stem):
         out: Tensor = self.embedding(fields["ids"])
         return out
 
+    def learn_mask(self) -> None:
+        """The tokenizer's own mask, which has a vector in the word table."""
+        if self.tokenizer.mask_token_id is None:
+            raise ValueError("this trunk's tokenizer has no mask token, which a task of kind mask needs")
+
+    def holds(self) -> dict[str, Any]:
+        """All pieces, as they read: bytes of other scripts may be half a letter."""
+        return {"symbols": [self._text.decode([i], skip_special_tokens=False) for i in range(len(self.tokenizer))]}
+
+    def contents(self, tokens: Mapping[str, np.ndarray]) -> Contents:
+        ids = tokens["ids"]
+        return Contents(ids, np.isin(ids, self._ordinary), ids == (self.tokenizer.mask_token_id or -1))
+
+    def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
+        ids = tokens["ids"].copy()
+        ids[how == MASKED] = self.tokenizer.mask_token_id
+        ids[how == SWAPPED] = draw.choice(self._ordinary, (how == SWAPPED).sum())
+        return {**tokens, "ids": ids}
+
     def config(self) -> dict[str, Any]:
         return {"max_length": self.max_length}
 
@@ -175,13 +196,15 @@ class TextStem(Stem):
             size: entries at most, the five special ones and the 256 bytes counted.
         """
         names = list(_SPECIAL.values())
+        # A mask stands for a piece with the blank before it, so it takes that blank, as RoBERTa's does.
+        specials = [AddedToken(n, lstrip=n == _SPECIAL["mask_token"], special=True, normalized=False) for n in names]
         tokenizer = Tokenizer(models.BPE())
         tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
         tokenizer.decoder = decoders.ByteLevel()
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         trainer = trainers.BpeTrainer(
-            vocab_size=max(size, len(names) + len(alphabet)), special_tokens=names, initial_alphabet=alphabet,
+            vocab_size=max(size, len(names) + len(alphabet)), special_tokens=specials, initial_alphabet=alphabet,
             show_progress=False, min_frequency=2,
         )  # fmt: skip
         tokenizer.train_from_iterator(texts, trainer)
@@ -190,7 +213,7 @@ class TextStem(Stem):
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
             special_tokens=[("[CLS]", at["[CLS]"]), ("[SEP]", at["[SEP]"])],
         )  # fmt: skip
-        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **_SPECIAL)
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **{**_SPECIAL, "mask_token": specials[-1]})
 
 
 def _text_of(row: Mapping[str, Any]) -> str | tuple[str, str]:

@@ -202,4 +202,5 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
         (STEM_OF[r.kind], str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles
     )
     weight = recipe.mix.weights.get(name)
-    return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight
+    own = name if task.kind.head.hides else None  # what it sees of a row is not what the others see
+    return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight, own

@@ -104,7 +104,7 @@ class Evaluated:
     split: str
     scores: Scores
     main: Mapping[str, float]  # task -> its main metric
-    mean: float  # of these; the greatest so far makes the best checkpoint
+    mean: float  # of these, over the tasks of the last stage; the greatest so far makes the best checkpoint
     best: bool
 
 

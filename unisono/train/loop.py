@@ -385,8 +385,9 @@ class Loop:
                 ).scores  # fmt: skip
             main = main_scores(self.model, results)
             left = list(self.staging.evaluated(self.step, main, self._keep))
-            mean = sum(main.values()) / len(main) if main else math.nan
-            best = bool(main) and mean > self.best["mean"]
+            judged = [score for name, score in main.items() if name in self.staging.judged]
+            mean = sum(judged) / len(judged) if judged else math.nan
+            best = bool(judged) and mean > self.best["mean"]
             if best:
                 self.best = {"step": self.step, "mean": mean}
                 self.scores = results

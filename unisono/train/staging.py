@@ -69,6 +69,11 @@ class Staging:
         return self.course.done
 
     @property
+    def judged(self) -> tuple[str, ...]:
+        """Those that choose the best weights: what the last stage leaves out, such as pretraining, was a means."""
+        return self.stages[-1].tasks
+
+    @property
     def tasks(self) -> list[str]:
         """Those in the mix: of the stage, without those that were stopped."""
         stopped = {task for task in self.patience.gone if self._how(task) == "stopped"}
