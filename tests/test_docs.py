@@ -36,3 +36,12 @@ def test_links_lead_somewhere(page):
 def test_make_targets_named_in_pages_exist(page):
     made = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     assert set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))) <= made
+
+
+def test_every_section_of_the_gallery_names_its_source_and_its_pictures_are_small():
+    page = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = {ROOT / "docs" / name for name in re.findall(r"!\[.*?\]\((\S+)\)", page)}
+    assert shown == set((ROOT / "docs" / "gallery").iterdir())
+    assert all(path.stat().st_size < 60_000 for path in shown)
+    for section in page.split("\n<!-- ")[1:]:
+        assert re.search(r"\n\*.*(licence|CC0|CC BY|Apache-2.0|ours).*\*\n?$", section), section[:40]

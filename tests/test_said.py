@@ -48,7 +48,12 @@ def test_colours_are_for_terminals_and_each_type_has_its_own():
     [
         ({"tags": ["DET", "NOUN"]}, "the dog", "the/DET dog/NOUN"),
         ({"label": "a", "score": 0.61, "scores": {"a": 0.61, "b": 0.35, "c": 0.04}}, "x", "a 0.61 · b 0.35"),
-        ({"labels": ["p", "q"], "scores": {"p": 0.9, "q": 0.5}}, "x", "p 0.90, q 0.50"),
+        ({"labels": ["p", "q"], "scores": {"p": 0.5, "q": 0.9}}, "x", "q 0.90, p 0.50"),
+        (
+            {"labels": list("abcdefghij"), "scores": dict.fromkeys("abcdefghij", 0.6)},
+            "x",
+            ", ".join(f"{name} 0.60" for name in "abcdefgh") + " and 2 more",
+        ),
         ({"labels": [], "scores": {"p": 0.2, "q": 0.4}}, "x", "none   nearest: q 0.40"),
         ({"value": -1.65213}, "CCO", "-1.652"),
         ({"value": 65213.4}, "CCO", "65,213"),

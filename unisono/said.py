@@ -12,6 +12,7 @@ from rich.text import Text
 LEAST = 0.3  # boxes of a lower score are counted, but not told apart
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 _AROUND = 40  # characters of a context that are shown on either side of an answer
+_MOST = 8  # labels of a line
 _OTHERS = 0.05  # a label that came second or third is named when it is as probable as this
 
 
@@ -142,7 +143,9 @@ def _one(prediction: Mapping[str, Any]) -> Text:
 def _several(prediction: Mapping[str, Any]) -> Text:
     scores = prediction["scores"]
     if prediction["labels"]:
-        return Text(", ").join(Text(n).append(f" {scores[n]:.2f}", style="dim") for n in prediction["labels"])
+        surest = sorted(prediction["labels"], key=lambda name: -scores[name])
+        line = Text(", ").join(Text(n).append(f" {scores[n]:.2f}", style="dim") for n in surest[:_MOST])
+        return line.append(f" and {len(surest) - _MOST} more" if len(surest) > _MOST else "", style="dim")
     best = max(scores, key=lambda name: scores[name])
     return Text("none").append(f"   nearest: {best} {scores[best]:.2f}", style="dim")
 
