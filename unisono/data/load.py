@@ -104,7 +104,7 @@ def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings
     read = found.reader
     names = [_relative(s, found.root) for s in sources]
     files = [(_relative(p, found.root), p) for s in sources for p in read.files(s, settings)]
-    absent = next((p for _, p in files if not p.exists()), None)
+    absent = next((p for _, p in files if not os.path.exists(p)), None)
     if absent is not None:
         raise DataError(missing(absent))
     shape = {n: [r.kind, r.required, n in plan.named, list(plan.columns[n].items())] for n, r in plan.roles.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from unisono.data.builtin import builtin
 from unisono.data.errors import DataError, nearest
 from unisono.data.readers import Reader, Settings, reader, readers
-from unisono.data.readers.base import split_of, suffix
+from unisono.data.readers.base import plain_file, split_of, suffix
 from unisono.data.readers.captions import caption_files
 from unisono.data.readers.coco import coco_folder, is_coco
 from unisono.data.readers.folders import class_folders
@@ -47,13 +48,14 @@ def locate(spec: Data, settings: Settings, roles: Mapping[str, Role]) -> Found:
     root = Path(spec.path).expanduser()
     if spec.splits:
         return _by_splits(spec, root, settings, roles)
-    if not root.exists():
-        stem = root.parent.is_dir() and reader("parallel").files(
+    if not os.path.exists(root):
+        stem = os.path.isdir(root.parent) and reader("parallel").files(
             root, settings
         )  # mt/train for mt/train.en, mt/train.de
         if stem:
             return Found(reader("parallel"), root.parent, {"train": [root]})
         raise DataError(missing(root))
+    plain_file(root)
     read = reader(spec.format) if spec.format else guess(root, settings, roles)
     if root.is_file():
         return Found(read, root.parent, {"train": read.pick(root, "") if read.name == "parallel" else [root]})
@@ -77,9 +79,9 @@ def guess(path: Path, settings: Settings, roles: Mapping[str, Role]) -> Reader:
 def missing(path: Path) -> str:
     """What to say of a path that is not there: how far it exists, and near names."""
     parent = path.parent
-    while not parent.exists() and parent != parent.parent:
+    while not os.path.exists(parent) and parent != parent.parent:
         path, parent = parent, parent.parent
-    there = [p.name for p in parent.iterdir()] if parent.is_dir() else []
+    there = [p.name for p in parent.iterdir()] if os.path.isdir(parent) else []
     return f'there is no file or folder "{path}"{nearest(path.name, there)} ({parent} holds: {_some_names(parent)})'
 
 
@@ -94,7 +96,7 @@ def _by_splits(spec: Data, root: Path, settings: Settings, roles: Mapping[str, R
         first = next(
             iter(sorted(root.glob(pattern)) if any(c in pattern for c in "*?[") else [root / pattern]), root / pattern
         )
-        if first.exists():
+        if os.path.exists(plain_file(first)):
             read = guess(first, settings, roles)
         elif reader("parallel").files(first, settings):
             read = reader("parallel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from unisono.data.builtin import builtin
 from unisono.data.errors import DataError
 from unisono.data.locate import guess, missing
 from unisono.data.readers import Settings, reader
-from unisono.data.readers.base import Column, split_of, suffix
+from unisono.data.readers.base import Column, plain_file, split_of, suffix
 from unisono.data.readers.parallel import languages
 from unisono.data.readers.recordings import sounds_in
 from unisono.data.readers.text import head
@@ -85,8 +86,9 @@ def sniff(path: str | Path) -> Guess:
         root = Path(said.removeprefix("hf:").removeprefix("//"))
         return _peeked(said, "hf", next(iter(reader("hf").splits(root, Settings({})).values()))[0])
     place = Path(said).expanduser()
-    if not place.exists():
+    if not os.path.exists(place):
         raise DataError(missing(place))
+    plain_file(place)
     if place.is_dir():
         return _folder(said, place)
     found = guess(place, Settings({}), {})

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, plain_file
 from unisono.data.readers.jsonl import flat, pick
 from unisono.data.readers.names import names_in_schema, renamed
 
@@ -120,7 +120,7 @@ def _open(source: Path) -> Iterator[Any]:
     """The file, mapped; a gzipped one is unpacked into a temporary file, as these formats are read out of order."""
     with ExitStack() as stack:
         try:
-            raw = stack.enter_context(source.open("rb"))
+            raw = stack.enter_context(plain_file(source).open("rb"))
             if raw.read(2) != b"\x1f\x8b":
                 raw.close()
                 file: Any = pa.memory_map(str(source)) if source.stat().st_size else pa.BufferReader(b"")

@@ -160,6 +160,25 @@ def split_folders(root: Path, holds: Callable[[Path], object]) -> dict[str, list
     return out
 
 
+def plain_file(path: Path) -> Path:
+    """The path, if opening it does not wait for another process and reading it ends.
+
+    Raises:
+        DataError: a pipe or a device.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise DataError(f"{path} is no file but a pipe or a device; copy what comes out of it into a file")
+    return path
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a file, or a link to one."""
+    try:
+        return entry.is_file()
+    except OSError:  # links in a circle
+        return False
+
+
 def listing(folders: Iterable[Path], suffixes: tuple[str, ...]) -> str:
     """A short text that changes when a file of such a suffix comes into one of these folders, or leaves it."""
     digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from typing import Any
 from unisono.data.errors import DataError
 from unisono.data.readers.base import Bad, Reader, Record, Settings, listing, split_files
 from unisono.data.readers.json_stream import JsonStream
+from unisono.data.readers.text import open_bytes
 from unisono.pictures import SUFFIXES
 
 _FOUND = re.compile(r'"(?:images|annotations|categories)"\s*:\s*\[')
@@ -34,7 +35,7 @@ class Coco(Reader):
         images: list[tuple[Any, Any]] = []
         categories: dict[Any, str] = {}
         boxes: dict[Any, array[float]] = {}  # image -> category and four sides of each box
-        with source.open("rb") as file:
+        with open_bytes(source) as file:
             stream = JsonStream(file, source, settings.encoding)
             for key in stream.members():
                 if key not in ("images", "annotations", "categories") or stream.peek() != "[":
@@ -79,9 +80,9 @@ class Coco(Reader):
 def is_coco(path: Path) -> bool:
     """Whether a JSON file looks like one with boxes, from its first 64 KB or its name."""
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             start = file.read(1 << 16).decode("utf-8", errors="replace")
-    except OSError:
+    except DataError:
         return False
     return start.lstrip("\ufeff \t\r\n").startswith("{") and bool(_FOUND.search(start))
 

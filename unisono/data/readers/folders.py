@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import zlib
@@ -10,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, split_folders
+from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, is_file, split_folders
 
 _RATED = re.compile(r"\d+_(\d+)\.")
 _IGNORED = {"unsup"}  # aclImdb: reviews without a label
+_MOST = 1 << 24  # bytes of a text
 _SUFFIXES = (".txt", ".txt.gz", ".text")
 
 
@@ -60,7 +62,7 @@ def class_folders(folder: Path) -> list[str]:
 def _some(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for e in entries:
-            if e.name.endswith(_SUFFIXES) and e.is_file():
+            if e.name.endswith(_SUFFIXES) and is_file(e):
                 yield e.name
 
 
@@ -70,8 +72,14 @@ def _texts(folder: Path) -> list[Path]:
 
 def _text(path: Path, encoding: str) -> str | Bad:
     try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode(encoding).removeprefix("\ufeff")
+        with path.open("rb") as file:
+            raw = file.read(_MOST + 1)
+        if raw[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+                raw = packed.read(_MOST + 1)
+        if len(raw) > _MOST:
+            return Bad(f"a text of more than {_MOST >> 20} MiB", raw[:200].decode("utf-8", errors="replace"))
+        return raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeError:
         return Bad(f"not valid {encoding}", raw[:200].decode("utf-8", errors="replace"))
     except (EOFError, gzip.BadGzipFile, zlib.error):

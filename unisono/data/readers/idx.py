@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Reader, Record, Settings, split_of
+from unisono.data.readers.base import Reader, Record, Settings, plain_file, split_of
 from unisono.pictures import MOST_PIXELS
 
 _BYTES = 0x08  # the only type of value that images and labels have
@@ -89,7 +89,7 @@ def labels_of(images: Path) -> Path | None:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as file:
+        with plain_file(path).open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
         return cast(BinaryIO, gzip.open(path, "rb")) if zipped else path.open("rb")
     except OSError as e:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unisono.data.readers.base import Reader, Record, Settings, split_folders
+from unisono.data.readers.base import Reader, Record, Settings, is_file, split_folders
 from unisono.pictures import SUFFIXES
 
 
@@ -44,5 +44,5 @@ def pictures(folder: Path) -> list[Path]:
 def _names(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for e in entries:
-            if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".") and e.is_file():
+            if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".") and is_file(e):
                 yield e.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -62,7 +63,7 @@ def file_of(stem: Path, language: str) -> Path | None:
     """The file of one language, if there is one."""
     for name in (f"{stem.name}.{language}", f"{stem.name}.{language}.txt"):
         for path in (stem.with_name(name), stem.with_name(f"{name}.gz")):
-            if path.is_file():
+            if os.path.isfile(path):  # of a name too long, it says no
                 return path
     return None
 
@@ -92,7 +93,7 @@ def languages(folder: Path) -> dict[str, set[str]]:
 
 def _strip(path: Path) -> Path:
     name = path.name.removesuffix(".gz").removesuffix(".txt")
-    if path.is_file() and "." in name:
+    if os.path.isfile(path) and "." in name:
         name = name.rpartition(".")[0]
     return path.with_name(name)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from unisono.data.errors import DataError
-from unisono.data.readers.base import Bad
+from unisono.data.readers.base import Bad, plain_file
 
 _BLOCK = 1 << 20
 _LONGEST = 1 << 24  # bytes; a longer line is no line of text
@@ -27,7 +27,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         DataError: the file cannot be opened, or its compression is damaged.
     """
     try:
-        with path.open("rb") as raw:
+        with plain_file(path).open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if packed:

@@ -19,6 +19,7 @@ from unisono.pictures import SUFFIXES
 
 _LISTS = {"train": "train", "validation": "val", "test": "test"}
 _MOST = 4 << 20  # bytes of an XML file
+_DEEPEST, _ELEMENTS = 32, 100_000  # of its elements
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -107,11 +108,27 @@ def _row(path: Path, root: Path) -> dict[str | int, Any] | Bad:
 
 
 def _parsed(content: bytes) -> Element:
-    """Raises ValueError: no XML, or one that declares its own entities, which could grow without bound."""
+    """Raises ValueError: no XML, more of it than an annotation has, or entities of its own, which could grow without
+    bound.
+    """
     builder = TreeBuilder()
     parser = expat.ParserCreate()
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
+    depth = count = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, count
+        depth, count = depth + 1, count + 1
+        if depth > _DEEPEST or count > _ELEMENTS:
+            raise ValueError("is nested too deep, or has too many elements")
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse
     try:
