@@ -64,9 +64,13 @@ def cases() -> Iterator[tuple[str, str, dict[str, bytes]]]:
     for open_, close in ("[]", "{}"):
         nested = open_ * DEEP + close * DEEP
         nested = nested.replace("{", '{"a":').replace(":}", ":1}") if open_ == "{" else nested
-        for file, form in (("annotations/instances_train.json", "coco"), ("train.json", "squad")):
+        for file, form, key in (
+            ("annotations/instances_train.json", "coco", "images"),
+            ("annotations/captions_train.json", "captions", "annotations"),
+            ("train.json", "squad", "data"),
+            ("train.json", "array", "data"),
+        ):
             yield f"deep {open_}", form, {file: nested.encode()}
-            key = "images" if form == "coco" else "data"
             yield f"deep {open_} inside", form, {file: f'{{"{key}": [{nested}]}}'.encode()}
             yield f"deep {open_} aside", form, {file: f'{{"info": {nested}, "{key}": []}}'.encode()}
     yield "a deep box", "coco", {"annotations/instances_train.json": coco().replace(b"[0,", b"[" * DEEP + b"0,")}
@@ -89,6 +93,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, bytes]]]:
         "pos/1_9.txt": "folders",
         "train.csv": "csv",
         "annotations/instances_train.json": "coco",
+        "annotations/captions_train.json": "captions",
         "ImageSets/Main/train.txt": "voc",
     }.items():
         yield f"a zipped bomb as {file}", form, {file: gzip.compress(BY_NAME[form].files[file][:9]) + zeros}

@@ -48,6 +48,11 @@ def coco(name: str = "a.png") -> bytes:
     return json.dumps({"images": images, "annotations": [box], "categories": categories}).encode()
 
 
+def captions(name: str = "a.png") -> bytes:
+    said = [{"image_id": 1, "caption": "a cat"}]
+    return json.dumps({"images": [{"id": 1, "file_name": name}], "annotations": said}).encode()
+
+
 def voc(name: str = "a.png") -> bytes:
     sides = "<xmin>0</xmin><ymin>0</ymin><xmax>1</xmax><ymax>1</ymax>"
     objects = f"<object><name>cat</name><bndbox>{sides}</bndbox></object>"
@@ -105,6 +110,13 @@ FORMS = [
         {"image": IMAGE, "boxes": BOXES},
         named=lambda name: {"annotations/instances_train.json": coco(name)},
     ),
+    Form(
+        "captions",
+        {"images/a.png": PNG, "annotations/captions_train.json": captions()},
+        {"image": IMAGE, "caption": TEXT},
+        named=lambda name: {"annotations/captions_train.json": captions(name)},
+    ),
+    Form("array", {"train.json": b'[{"text": "good", "label": "a"}]'}, {"text": TEXT, "label": LABEL}, "train.json"),
     Form("squad", {"train.json": squad()}, {"question": TEXT, "context": TEXT, "answers": Role("answers")}),
     Form(
         "kaldi",

@@ -12,6 +12,7 @@ from typing import Any
 from unisono.data.readers.base import Bad, Column, Reader, Record, Settings, listing, split_files
 from unisono.data.readers.coco import image_beside, image_folders
 from unisono.data.readers.json_stream import JsonStream
+from unisono.data.readers.text import open_bytes
 from unisono.pictures import SUFFIXES
 
 PREFIX = "captions_"  # of COCO's file names
@@ -31,7 +32,7 @@ class Captions(Reader):
         settings.require(["image", "captions", "caption"], str(source))
         images: list[tuple[Any, Any]] = []
         said: dict[Any, list[Any]] = {}
-        with source.open("rb") as file:
+        with open_bytes(source) as file:
             stream = JsonStream(file, source, settings.encoding)
             for key in stream.members():
                 if key not in ("images", "annotations") or stream.peek() != "[":
