@@ -32,7 +32,7 @@ def test_something_else_in_the_place_of_a_file(form: Form, attack: str, tmp_path
         (root / name).unlink()
         ATTACKS[attack](root / name, content)
         for guess in (True, False):
-            with no_longer_than(20), suppress(DataError):
+            with no_longer_than(60), suppress(DataError):
                 used(form, place, tmp_path / "cache", guess=guess)
 
 
@@ -59,7 +59,7 @@ def test_strange_names_of_files_and_folders(form: Form, strange: str, tmp_path: 
         (folder / (STRANGE[strange] + ".d")).mkdir()
         (folder / (STRANGE[strange] + ".d") / "a.png").write_bytes(b"")
     for guess in (True, False):
-        with no_longer_than(20), suppress(DataError):
+        with no_longer_than(60), suppress(DataError):
             used(form, place, tmp_path / "cache", guess=guess)
 
 
@@ -78,7 +78,7 @@ def test_what_a_list_may_name(form: Form, tmp_path: Path) -> None:
         os.mkfifo(root / "pipe")
         assert form.named
         form.write(root, form.named(name))
-        with no_longer_than(20), suppress(DataError):
+        with no_longer_than(60), suppress(DataError):
             used(form, place, tmp_path / "cache", guess=False)
 
 
@@ -87,5 +87,5 @@ def test_a_place_that_is_none(said: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     for form in FORMS:
-        with no_longer_than(20), suppress(DataError):
+        with no_longer_than(60), suppress(DataError):
             used(form, Path(said) if said else tmp_path, tmp_path / "cache", guess=form.name == "csv")

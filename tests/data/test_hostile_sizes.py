@@ -26,7 +26,7 @@ def test_no_more_memory_than_a_few_rows(tmp_path: Path) -> None:
         cwd=here,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
