@@ -177,6 +177,11 @@ def described(report: Any, *, as_json: bool) -> None:
                 top = " · ".join(f"{label} {count:,}" for label, count in list(balance.items())[:12])
                 more = f" · and {len(balance) - 12} more" if len(balance) > 12 else ""
                 console.print(f"[bold]{name}[/bold] {split} {role}: {top}{more}")
+            if facts["gaps"]:
+                gaps = " · ".join(f"{column} {count:,}" for column, count in facts["gaps"].items())
+                console.print(f"[bold]{name}[/bold] {split}: missing cells: {gaps}")
+            if facts["unknown"]:
+                console.print(f"[bold]{name}[/bold] {split}: {facts['unknown']:,} pieces that training does not have")
             for reason, count in facts["bad"].items():
                 console.print(f"[bold]{name}[/bold] {split}: {count:,} bad: {reason}", style="yellow")
 

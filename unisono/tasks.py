@@ -31,7 +31,14 @@ from unisono.recipe import Task as Settings
 from unisono.stems import ENCODERS, STEMS
 
 PAIRS = ("pair", "context")  # the second half of a text
-STEM_OF = {"text": "text", "tokens": "text", "image": "image", "audio": "audio", "sequence": "sequence"}
+STEM_OF = {
+    "text": "text",
+    "tokens": "text",
+    "image": "image",
+    "audio": "audio",
+    "sequence": "sequence",
+    "record": "table",
+}
 
 Score = Callable[[Sequence[Prediction], Sequence[Row]], dict[str, float]]
 
@@ -70,6 +77,7 @@ class Kind:
 def builtin_kinds() -> tuple[Kind, ...]:
     text, pair = Role("text", required=True), Role("text", required=False)
     others = {kind: Role(kind, required=False) for kind in ("image", "audio", "sequence")}
+    others["table"] = Role("record", required=False)
     return (
         Kind(
             "classify",

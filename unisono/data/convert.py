@@ -130,10 +130,12 @@ def _converter(plan: Plan) -> Callable[[Mapping[Column, Any]], tuple[list[Any], 
                 if required and not given:
                     return Bad(f"empty {name}", _shown(raw))
             elif value is None:
-                if required and kind in ("text", "tokens", "sequence", "image", "audio"):
+                if required and kind in ("text", "tokens", "sequence", "image", "audio", "record"):
                     return Bad(f"empty {name}", _shown(raw))
             elif kind in ("text", "sequence"):
                 size += len(value)
+            elif kind == "record":
+                size += sum(len(v) for v in value.values() if v is not None)
             elif kind in MEDIA:
                 size += len(value["bytes"] or "") + len(value["path"] or "")
             elif kind == "answers":

@@ -16,10 +16,10 @@ from unisono.data.readers.base import Column
 
 Kind = Literal[
     "text", "label", "labels", "number", "tokens", "tags", "texts", "image", "audio", "sequence", "mask", "boxes",
-    "answers", "flags", "references",
+    "answers", "flags", "record", "references",
 ]  # fmt: skip
 MEDIA = ("image", "audio", "mask")  # kinds whose values are files
-SEVERAL = ("texts", "flags")  # kinds whose values come from a column each
+SEVERAL = ("texts", "flags", "record")  # kinds whose values come from a column each
 Columns = str | int | Mapping[str, str | int] | Sequence[str]  # what a recipe may say for one role
 
 
@@ -30,6 +30,7 @@ class Role:
     Args:
         kind: text (str), label (str), labels (list[str]), number (float), tokens (list[str]), tags (list[str | None]),
             texts ({language: str | None}), flags ({label: bool | None}: several labels, a column each),
+            record ({column: str | None}: cells of a table, as they are written),
             image, audio and mask ({"path": str | None, "bytes": bytes | None}), sequence (str), boxes
             (list[{"label": str, "box": [left, top, right, bottom]}], in pixels of an image; none: no object), answers
             (list[{"text": str, "start": int}]: pieces of another text, each by the place of its first character; none:
@@ -47,8 +48,8 @@ class Unfit(ValueError):
 
 
 def columns_of(name: str, role: Role, said: Columns | None) -> dict[str, Column]:
-    """The columns of a role: key -> column. The key is a language for texts, a label for flags, "" for the one of
-    other kinds.
+    """The columns of a role: key -> column. The key is a language for texts, a label for flags, a name for a record, ""
+    for the one of other kinds.
 
     Raises:
         DataError: the recipe's entry does not suit the kind.
@@ -75,7 +76,7 @@ def arrow_type(role: Role, keys: Sequence[str]) -> pa.DataType:
     if role.kind == "number":
         return pa.float64()
     if role.kind in SEVERAL:
-        return pa.struct([pa.field(k, pa.string() if role.kind == "texts" else pa.bool_()) for k in keys])
+        return pa.struct([pa.field(k, pa.bool_() if role.kind == "flags" else pa.string()) for k in keys])
     if role.kind == "answers":
         return pa.list_(pa.struct([pa.field("text", pa.string()), pa.field("start", pa.int32())]))
     if role.kind == "boxes":
@@ -271,7 +272,35 @@ def flags(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, bool |
     return convert
 
 
-JOINED: dict[str, Callable[[Sequence[str]], Callable[[Mapping[str, Any]], Any]]] = {"texts": texts, "flags": flags}
+def record(keys: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, str | None] | None]:
+    """Cells of a table, as they are written; None where there is none, for all: None."""
+
+    def convert(values: Mapping[str, Any]) -> dict[str, str | None] | None:
+        out = {key: _cell(key, values[key]) for key in keys}
+        return out if any(v is not None for v in out.values()) else None
+
+    return convert
+
+
+def _cell(key: str, value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip() or None
+    try:
+        found = label(value)
+    except (Unfit, OverflowError):  # an infinite number has no integer
+        found = None
+    except ValueError:  # an integer of thousands of digits
+        raise Unfit(f'has too long a number in column "{key}"') from None
+    if found is None and value is not None and not (isinstance(value, float) and math.isnan(value)):
+        raise Unfit(f'has no number or text in column "{key}"')
+    return found
+
+
+JOINED: dict[str, Callable[[Sequence[str]], Callable[[Mapping[str, Any]], Any]]] = {
+    "texts": texts,
+    "flags": flags,
+    "record": record,
+}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "text": text,
     "label": label,

@@ -23,12 +23,13 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
         examples: the same, encoded; without it lengths are in characters or words.
 
     Returns:
-        ``rows``: how many. ``missing``: role -> rows without a value, for labels and where there are any; for texts and
-        flags one entry a column (``target.de``). ``balance``: role -> label -> count, the commonest first; of tags,
-        words are counted. ``numbers``: role -> min, mean, max. ``lengths``: min, 5%, 50%, 95%, max and mean, with their
-        ``unit``: "tokens", "words" or "characters".
+        ``rows``: how many. ``missing``: role -> rows without a value, for labels and where there are any; for texts,
+        flags one entry a column (``target.de``). ``gaps``: column of a record -> cells without a value.
+        ``balance``: role -> label -> count, the commonest first; of tags, words are counted. ``numbers``: role -> min,
+        mean, max. ``lengths``: min, 5%, 50%, 95%, max and mean, with their ``unit``: "tokens", "words" or "characters".
     """
     missing: Counter[str] = Counter()
+    gaps: Counter[str] = Counter()
     balance: dict[str, Counter[str]] = {n: Counter() for n in rows.roles if rows.kinds[n] in _LABELS}
     sums: dict[str, list[float]] = {}
     measured = next((n for n in rows.roles if rows.kinds[n] in ("text", "tokens")), None) if examples is None else None
@@ -36,9 +37,9 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
     for batch in rows.record_batches():
         for name in rows.roles:
             kind, column = rows.kinds[name], batch.column(name)
-            if kind == "texts":
-                for i, field in enumerate(column.type):
-                    missing[f"{name}.{field.name}"] += column.field(i).null_count
+            if kind in ("texts", "record"):
+                for field, own in zip(column.type, column.flatten(), strict=True):  # null where all of the row is
+                    (gaps if kind == "record" else missing)[f"{name}.{field.name}"] += own.null_count
                 continue
             if kind == "flags":
                 for i, field in enumerate(column.type):
@@ -65,6 +66,7 @@ def summary(rows: Rows, examples: Examples | None = None) -> dict[str, Any]:
     return {
         "rows": len(rows),
         "missing": {n: c for n, c in missing.items() if c or rows.kinds.get(n) in (*_LABELS, "number")},
+        "gaps": {n: c for n, c in gaps.items() if c},
         "balance": {name: dict(counts.most_common()) for name, counts in balance.items()},
         "numbers": {
             n: {"min": low, "mean": total / count, "max": high} for n, (low, total, count, high) in sums.items()

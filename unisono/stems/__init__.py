@@ -14,14 +14,21 @@ from unisono.stems.hiding import Contents, Hiding
 from unisono.stems.image import ImageStem
 from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
+from unisono.stems.table import TableStem
 from unisono.stems.text import TextStem, TextTokens
 
 __all__ = [
     "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",
-    "Stem", "TextStem", "TextTokens", "Tokens", "find_stem",
+    "Stem", "TableStem", "TextStem", "TextTokens", "Tokens", "find_stem",
 ]  # fmt: skip
 
-STEMS: dict[str, type[Stem]] = {"text": TextStem, "image": ImageStem, "sequence": SequenceStem, "audio": AudioStem}
+STEMS: dict[str, type[Stem]] = {
+    "text": TextStem,
+    "image": ImageStem,
+    "sequence": SequenceStem,
+    "audio": AudioStem,
+    "table": TableStem,
+}
 
 # What stands in for a stem where its options name a pretrained ``encoder``.
 ENCODERS: dict[str, type[Stem]] = {"image": ImageEncoder, "audio": AudioEncoder}

@@ -39,6 +39,7 @@ class Stem(nn.Module, ABC):
     fields: ClassVar[tuple[str, ...]]  # the arrays that ``tokens`` may give; no two stems have one of the same name
     reads: ClassVar[tuple[str, ...]] = ()  # of these, the ones that ``collate`` reads; the others are for heads
     most: int  # vectors of a row at most
+    knows: ClassVar[bool] = False  # it has a vocabulary of training rows, and ``unknown`` counts what is not in it
 
     def __init_subclass__(cls, **given: Any) -> None:
         super().__init_subclass__(**given)
@@ -82,6 +83,10 @@ class Stem(nn.Module, ABC):
         collate them: a label that lies on the input can then follow it. On the CPU, and in training only.
         """
         return examples
+
+    def unknown(self, tokens: Mapping[str, np.ndarray]) -> int:
+        """How many pieces of the row's input training did not have; 0 where the row lacks it."""
+        return 0
 
     @abstractmethod
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:

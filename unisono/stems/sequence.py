@@ -64,6 +64,7 @@ class SequenceStem(Stem, Hiding):
 
     Options: ClassVar[type[base.Options]] = SequenceOptions
     fields: ClassVar[tuple[str, ...]] = ("symbols", "others")
+    knows: ClassVar[bool] = True
 
     def __init__(self, width: int, options: SequenceOptions, fitted: Mapping[str, Any]) -> None:
         super().__init__()
@@ -110,6 +111,9 @@ class SequenceStem(Stem, Hiding):
 
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         return len(tokens["symbols"])
+
+    def unknown(self, tokens: Mapping[str, np.ndarray]) -> int:
+        return int((tokens["symbols"] == UNKNOWN).sum()) if "symbols" in tokens else 0
 
     def collate(self, tokens: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
         """``symbols`` (N,) int64; where a row has other spellings, also ``others`` (M,) int64, all of them end to end,

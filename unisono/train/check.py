@@ -170,6 +170,13 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
         out[split] = {
             **facts,
             "bad": tables.quarantine.reasons(name, split),
+            "unknown": _unknown(model.stems_of(name), examples[split]),
             "cut": 0 if kind.windows else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
     return out
+
+
+def _unknown(stems: Any, examples: Any) -> int:
+    """Pieces of inputs that training did not have, such as categories of a table; of stems that tell."""
+    telling = [stem for stem in stems.values() if stem.knows]
+    return sum(stem.unknown(examples[at]) for at in range(len(examples)) for stem in telling) if telling else 0
