@@ -102,6 +102,37 @@ def numbers(value: Any) -> np.ndarray:
         return _upright(np.asarray(image).astype(np.int32), _orientation(image))
 
 
+def values(value: Any) -> np.ndarray:
+    """(H, W) float32: the number at each pixel of an image of one channel, upright, or of an array (NPY). Not all need
+    be finite.
+
+    Raises:
+        BadPicture: as ``pixels``, or a colour image, or an array of another shape or kind.
+    """
+    content = _content(value)
+    if content.startswith(b"\x93NUMPY"):
+        return _array(content)
+    with _opened(content, MASKS) as image:
+        if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
+            raise BadPicture(f"a map has one number a pixel; this image has the colours {image.mode}")
+        image.load()
+        return _upright(np.asarray(image).astype(np.float32), _orientation(image))
+
+
+def _array(content: bytes) -> np.ndarray:
+    try:
+        found = np.load(io.BytesIO(content), allow_pickle=False, max_header_size=10_000)
+    except Exception as error:  # a header that promises more than there is, or objects
+        raise BadPicture(f"a damaged array ({type(error).__name__})") from None
+    found = found[..., 0] if found.ndim == 3 and found.shape[2] == 1 else found
+    if found.ndim != 2 or not found.size or found.dtype.kind not in "biuf":
+        raise BadPicture(
+            f"an array of the shape {list(found.shape)} of {found.dtype}; (height, width) of numbers is read"
+        )
+    with np.errstate(over="ignore"):  # what is too large for a float32 is not finite, and so no value
+        return np.asarray(found, np.float32)
+
+
 def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """(H, W) -> (height, width): for each pixel the number that stands at its middle."""
     rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)

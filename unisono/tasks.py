@@ -15,6 +15,7 @@ from unisono.data import Role
 from unisono.heads import Head, Options, Prediction, Row
 from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify
+from unisono.heads.dense import Dense
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.mask import Mask
 from unisono.heads.match import Match
@@ -165,6 +166,14 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"mask": Role("mask")},
             metrics.score_masks,
             ("miou",),
+        ),
+        Kind(
+            "dense",
+            Dense,
+            {"image": Role("image", required=True)},
+            {"mask": Role("mask")},
+            metrics.score_dense,
+            ("r2",),
         ),
         Kind(
             "transcribe",

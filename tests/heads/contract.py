@@ -13,6 +13,7 @@ import torch
 from unisono.heads import Example, Head, Options, Prediction, Row, Targets
 from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify, ClassifyOptions
+from unisono.heads.dense import Dense, DenseOptions
 from unisono.heads.detect import DetectOptions
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.detect_set import DetectSet
@@ -192,6 +193,15 @@ def _like_the_mask(prediction: Prediction, row: Row) -> bool:
     return score_masks([prediction], [row])["pixel_accuracy"] > 0.9
 
 
+def _like_the_map(prediction: Prediction, row: Row) -> bool:
+    """What is said of a pixel of the decoder's map is what stands at its middle in the mask."""
+    from unisono.pictures import nearest, values
+
+    gold = nearest(values(row["mask"]), *prediction["size"]).flatten()
+    known = ~np.isin(gold, prediction["void"])
+    return bool(np.abs(np.array(prediction["values"]) - gold)[known].mean() < 0.5)
+
+
 def _window(row: Row) -> dict[str, np.ndarray]:
     """What a text stem might make of a question and a context: a token a word."""
     begins = np.cumsum([0, *(len(w) + 1 for w in row["context"].split())])[:-1].astype(np.int32)
@@ -328,6 +338,16 @@ CASES = [
     Case("detect, set", DetectSet, _QUERIES, _BOXED, _UNMASKED, _same_boxes, tokens=_patches, steps=140),
     Case(
         "segment", Segment, SegmentOptions(doublings=1, void=(9,)), _MASKED, _UNMASKED, _like_the_mask, tokens=_patches
+    ),
+    Case("dense", Dense, DenseOptions(doublings=1, void=(9.0,)), _MASKED, _UNMASKED, _like_the_map, tokens=_patches),
+    Case(
+        "dense, berhu",
+        Dense,
+        DenseOptions(doublings=0, loss="berhu"),
+        _MASKED,
+        _UNMASKED,
+        _like_the_map,
+        tokens=_patches,
     ),
     Case("span", Span, SpanOptions(), _ANSWERS, _UNASKED, _answered, tokens=_window),
     Case("span, no answer", Span, SpanOptions(layers=1), _NO_ANSWERS, _UNASKED, _answered, tokens=_window),

@@ -11,6 +11,7 @@ from unisono.metrics import (
     METRICS,
     higher_is_better,
     score_boxes,
+    score_dense,
     score_hidden,
     score_labels,
     score_masks,
@@ -41,6 +42,7 @@ def test_every_score_has_a_direction() -> None:
         **score_numbers([{"value": 1.0}], [{"label": 1.0}]),
         **score_tags([{"tags": ["B-A"], "entities": []}], [{"tags": ["B-A"]}]),
         **score_spans([{"text": "a"}], [{"answers": [{"text": "a", "start": 0}]}]),
+        **score_dense([{"size": [1, 2], "values": [0, 1], "void": []}], [{"mask": {"bytes": b"P5\n2 1\n255\n\0\1"}}]),
         **score_masks([MASK], [{"mask": {"bytes": b"P5\n1 1\n255\n\0"}}]),
         **score_boxes([{"boxes": []}], [{"boxes": [{"label": "a", "box": [0, 0, 1, 1]}]}]),
         **score_transcripts([{"text": "a b"}], [{"text": "a b"}]),
@@ -57,6 +59,7 @@ def test_every_score_has_a_direction() -> None:
     assert {name for name in scores if name != "rows" and "/" not in name and not higher_is_better(name)} == {
         "rmse",
         "mae",
+        "abs_rel",
         "wer",
         "cer",
         "eer",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -127,8 +126,3 @@ class Detect(Head):
             {"label": self.labels[c], "score": score, "box": [round(side, 2) for side in box]}
             for box, score, c in found
         ]
-
-
-def grids(examples: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
-    """(B, 4) int64: patches down and across, height and width of each image as it came."""
-    return torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from unisono.dropout import Dropout
 from unisono.heads.base import Head, Loss, Prediction, Targets
 from unisono.heads.boxes import corners, giou, suppressed
-from unisono.heads.detect import Detect, DetectOptions, grids
+from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.distill import soft_labels
 from unisono.heads.patches import UNKNOWN, assigned
+from unisono.heads.places import grids
 from unisono.packed import Packed
 from unisono.views import VIEW
 

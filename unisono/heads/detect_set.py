@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.boxes import edges, giou
-from unisono.heads.detect import Detect, DetectOptions, grids
+from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.distill import soft_classes
 from unisono.heads.matching import match
+from unisono.heads.places import grids
 from unisono.heads.queries import Queries, places
 from unisono.packed import Layout, Packed
 from unisono.views import PLAIN, VIEW, visible

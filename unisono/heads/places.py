@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from unisono.heads.base import UnfitRow
 
@@ -22,3 +24,8 @@ def grid_of(tokens: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
         raise UnfitRow("only the middle of the image is seen; stems: image: size: [height, width] shows all of it")
     down, across, height, width = (int(n) for n in tokens["grid"])
     return down, across, height, width
+
+
+def grids(examples: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
+    """(B, 4) int64: patches down and across, height and width of each image as it came."""
+    return torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))

@@ -1,12 +1,8 @@
-"""segment: a class for each pixel of an image, from the states of its patches.
-
-The map of patches is doubled a few times by learned upsampling (Long et al. 2015, https://arxiv.org/abs/1411.4038, on
-patch states as in Strudel et al. 2021, https://arxiv.org/abs/2105.05633); the loss is taken at that resolution.
-"""
+"""segment: a class for each pixel of an image, from the states of its patches (see ``pixels``)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -14,38 +10,30 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
 
-from unisono.dropout import Dropout
 from unisono.heads import base
-from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets
 from unisono.heads.distill import soft_classes
-from unisono.heads.places import grid_of
+from unisono.heads.pixels import PixelOptions, Pixels
+from unisono.heads.places import grids
 from unisono.packed import Packed
-from unisono.pictures import BadPicture, nearest, numbers
-from unisono.views import TURN, VIEW, shown
+from unisono.pictures import BadPicture, numbers
+from unisono.views import TURN
 
 _VOID = 255  # in stored masks: a pixel without a label
 _MOST = 1 << 22  # pixels of a predicted mask; a larger image gets a mask of a smaller size
 
 
-class SegmentOptions(base.Options):
+class SegmentOptions(PixelOptions):
     """What a recipe may say about a segmentation head."""
 
-    doublings: int = Field(
-        2, ge=0, le=6, description="how often the sides of the map of patches double; log2(patch) is a class a pixel"
-    )
-    hidden: int = Field(64, ge=1, description="channels at the patches; halved at each doubling, 16 at least")
     void: tuple[int, ...] = Field((), description="numbers in masks that stand for no label")
-    turn: bool = Field(
-        False, description="in training, turn images by quarters (unless square: by halves); for what has no up"
-    )
     names: dict[int, str] | None = Field(
         None, description="number in masks -> name of the class; default: all numbers in the training masks"
     )
 
 
-class Segment(Head):
+class Segment(Pixels):
     """Softmax over classes at each pixel.
 
     The label is a mask of the image's proportions: a file whose pixels are class numbers. ``None`` is a missing label,
@@ -55,20 +43,12 @@ class Segment(Head):
     """
 
     Options: ClassVar[type[base.Options]] = SegmentOptions
-    labels_in: ClassVar[tuple[str, ...]] = ("mask",)
 
     options: SegmentOptions
 
     def __init__(self, width: int, options: SegmentOptions, fitted: dict[str, Any]) -> None:
-        super().__init__()
-        self.options, self.fitted = options, fitted
+        super().__init__(width, options, fitted, len(fitted["numbers"]))
         self.numbers = np.array(fitted["numbers"], np.int32)  # (V,)
-        channels = [max(16, options.hidden >> i) for i in range(options.doublings + 1)]
-        steps: list[nn.Module] = [Dropout(options.dropout), nn.Conv2d(width, channels[0], 3, padding=1), nn.GELU()]
-        for before, after in pairwise(channels):
-            steps += [nn.ConvTranspose2d(before, after, 2, stride=2), nn.GELU()]
-        self.decoder = nn.Sequential(*steps)
-        self.last = nn.Conv2d(channels[-1], len(self.numbers), 3, padding=1)
 
     @classmethod
     def fit(cls, rows: Iterable[Row], options: SegmentOptions) -> dict[str, Any]:
@@ -92,54 +72,35 @@ class Segment(Head):
         """``mask``: (h * w,) uint8 places in ``numbers`` at the decoder's resolution; ``turn``, where the image has no
         up.
         """
-        down, across, height, width = grid_of(tokens)
-        size = (down << self.options.doublings, across << self.options.doublings)
-        mask = np.full(size, _VOID, np.uint8)
-        if row.get("mask") is not None:
-            try:
-                said = numbers(row["mask"])
-            except BadPicture as reason:
-                raise UnfitRow(f"the mask: {reason}") from None
-            if abs(said.shape[0] * width - said.shape[1] * height) > 0.02 * said.shape[1] * height:
-                raise UnfitRow("the mask does not have the image's proportions")
-            said = nearest(said, *size)
-            at = np.searchsorted(self.numbers, said).clip(max=len(self.numbers) - 1)
-            mask = np.where(self.numbers[at] == said, at, _VOID).astype(np.uint8)
+        said = self.label(row, tokens, numbers, -1)
+        at = np.searchsorted(self.numbers, said).clip(max=len(self.numbers) - 1)
+        mask = np.where(self.numbers[at] == said, at, _VOID).astype(np.uint8)
         return {"mask": mask.reshape(-1), **({TURN: np.ones(1, np.int32)} if self.options.turn else {})}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
         """``mask``: the pixels of all rows end to end, int64; ``grid``: (B, 4), as the image stem gives it."""
-        mask = torch.from_numpy(np.concatenate([self._seen(e) for e in examples]).astype(np.int64))
-        grid = torch.from_numpy(np.stack([e["grid"] for e in examples]).astype(np.int64))
-        return {"mask": mask.masked_fill_(mask == _VOID, MISSING), "grid": grid}
-
-    def _seen(self, example: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(h * w,): the mask as the image is looked at."""
-        if VIEW not in example:
-            return example["mask"]
-        height, width = (int(n) << self.options.doublings for n in example["grid"][:2])
-        rows, columns, _ = shown(example[VIEW], height, width)
-        return np.asarray(example["mask"].reshape(height, width)[rows, columns].reshape(-1))
+        mask = torch.from_numpy(np.concatenate([self.seen(e) for e in examples]).astype(np.int64))
+        return {"mask": mask.masked_fill_(mask == _VOID, MISSING), "grid": grids(examples)}
 
     def units(self, targets: Targets) -> int:
         """Pixels with a label."""
         return int((targets["mask"] != MISSING).sum())
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
-        masks = self._masks(targets)
+        masks = self.masks(targets)
         total = states.values.new_zeros((), dtype=torch.float32)
-        for rows, logits in self._maps(states, targets):
+        for rows, logits in self.maps(states, targets):
             goal = torch.stack([masks[b] for b in rows]).view(len(rows), *logits.shape[2:])
             total = total + F.cross_entropy(logits, goal, ignore_index=MISSING, reduction="none").sum()
         return Loss(total, self.units(targets))
 
     def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
         assert isinstance(teacher, Segment)
-        masks = self._masks(targets)
+        masks = self.masks(targets)
         total = states.values.new_zeros((), dtype=torch.float32)
         with torch.no_grad():
-            goals = list(teacher._maps(taught, targets))
-        for (rows, logits), (_, goal) in zip(self._maps(states, targets), goals, strict=True):
+            goals = list(teacher.maps(taught, targets))
+        for (rows, logits), (_, goal) in zip(self.maps(states, targets), goals, strict=True):
             known = torch.stack([masks[b] for b in rows]).flatten() != MISSING
             ours, theirs = (x.permute(0, 2, 3, 1).flatten(0, 2) for x in (logits, goal))  # (b * h * w, V)
             total = total + (soft_classes(ours, theirs) * known).sum()
@@ -151,7 +112,7 @@ class Segment(Head):
         runs of equal numbers, row by row from the top, at the image's own size.
         """
         out: list[Prediction] = [{}] * states.layout.count
-        for rows, logits in self._maps(states, targets):
+        for rows, logits in self.maps(states, targets):
             for b, one in zip(rows, logits, strict=True):
                 height, width = targets["grid"][b, 2:].tolist()
                 shrink = min(1.0, (_MOST / (height * width)) ** 0.5)
@@ -166,22 +127,6 @@ class Segment(Head):
                     "void": list(self.options.void),
                 }
         return out
-
-    def _maps(self, states: Packed, targets: Targets) -> Iterator[tuple[list[int], Tensor]]:
-        """Rows of like grids, and their logits (b, V, h, w) float32 at the decoder's resolution."""
-        alike: dict[tuple[int, int], list[int]] = {}
-        for b, (down, across) in enumerate(targets["grid"][:, :2].tolist()):
-            alike.setdefault((down, across), []).append(b)
-        parts = states.split()
-        for (down, across), rows in alike.items():
-            patches = torch.stack([parts[b][1:] for b in rows])  # (b, h * w, D), without the start vector
-            maps = patches.transpose(1, 2).unflatten(2, (down, across)).to(self.last.weight.dtype)
-            yield rows, self.last(self.decoder(maps)).float()
-
-    def _masks(self, targets: Targets) -> Sequence[Tensor]:
-        """B tensors: each row's pixels."""
-        scale = 4**self.options.doublings
-        return targets["mask"].split([down * across * scale for down, across in targets["grid"][:, :2].tolist()])
 
     def _name(self, number: int) -> str:
         return (self.options.names or {}).get(number, str(number))

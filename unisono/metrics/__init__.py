@@ -1,6 +1,7 @@
 """Metrics: one file per family of scores. A score is a number under a name; ``f1/PER`` is the ``f1`` of PER alone."""
 
 from unisono.metrics.boxes import score_boxes
+from unisono.metrics.dense import score_dense
 from unisono.metrics.entities import score_tags
 from unisono.metrics.hidden import score_hidden
 from unisono.metrics.labels import score_label_sets, score_labels
@@ -25,6 +26,7 @@ METRICS: dict[str, bool] = {
     "spearman": True,
     "rmse": False,
     "mae": False,
+    "abs_rel": False,
     "f1": True,
     "precision": True,
     "recall": True,
@@ -70,6 +72,7 @@ __all__ = [
     "score_answers",
     "score_boxes",
     "score_captions",
+    "score_dense",
     "score_hidden",
     "score_label_sets",
     "score_labels",
