@@ -36,7 +36,7 @@ def recipe(folder: Path, **stem: Any) -> dict[str, Any]:
             "score": {"kind": "regress", "data": data, "columns": {**columns, "label": "score"}},
             "both": {"kind": "classify", "data": data, "columns": {**columns, "text": "note"}},
         },
-        "train": {"steps": 100, "rows_per_step": 48, "trunk_lr": 3e-3, "head_lr": 3e-3, "device": "cpu", "threads": 1},
+        "train": {"steps": 200, "rows_per_step": 48, "trunk_lr": 3e-3, "head_lr": 3e-3, "device": "cpu", "threads": 1},
     }
 
 
