@@ -76,7 +76,7 @@ SECTIONS = {
     ),
     "cells": Section(
         "Blood cells: boxes",
-        "recipes/vision",
+        "recipes/vision/joint.yaml",
         pictures.cells,
         "Red cells that touch or lie over one another share patches, and each patch speaks for one box alone; where "
         "a patch "
@@ -89,10 +89,10 @@ SECTIONS = {
     ),
     "answers": Section(
         "Questions about pictures",
-        "recipes/multimodal",
+        "recipes/multimodal/easy_vqa.yaml",
         pictures.answers,
-        "Colours come first: they are seen in every patch. Which shape it is takes several patches together, and small "
-        "shapes are a handful of pixels; yes or no about a shape inherits its mistakes.",
+        "In training colours come first: they are seen in every patch. Which shape it is takes several patches "
+        "together; half-way, answers about small shapes are the wrong ones.",
         "Images and questions: [easy-VQA](https://github.com/vzhou842/easy-VQA), MIT licence.",
     ),
     "digits": Section(
@@ -105,7 +105,7 @@ SECTIONS = {
     ),
     "speech": Section(
         "Digits spoken by the model",
-        "recipes/speech",
+        "recipes/speech/fsdd.yaml",
         pictures.speech,
         "Frames come out smoother than recorded ones: where takes differ, the loss is least at their average. The "
         "phase is guessed by "

@@ -54,7 +54,7 @@ def _agreement(golds: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, A
 
 def answers(run: Run) -> str:
     """Questions about pictures: the first that were right, the first that were wrong."""
-    found = run.judged("vqa", limit=600)
+    found = run.judged("question", limit=600)
     groups: dict[bool, list[Any]] = {True: [], False: []}
     kinds: dict[bool, set[str]] = {True: set(), False: set()}
     wrong = 0
@@ -77,7 +77,7 @@ def answers(run: Run) -> str:
         f"picture.png --"
         f'{"question" if "question" in found.rows[0] else "text"} "What shape is this?" --draw out.png`: {wrong} of '
         f"{len(found.rows)} were wrong. "
-        "The first three of either sort with different answers:\n\n" + "\n\n".join(parts)
+        "The first three of either sort (where there are any) with different answers:\n\n" + "\n\n".join(parts)
     )
 
 
