@@ -114,6 +114,6 @@ def _default(value: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    from unisono.tasks import schema
+    from unisono.schema import schema
 
     PAGE.write_text(render(schema()), encoding="utf-8")

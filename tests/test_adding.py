@@ -40,7 +40,7 @@ def fasttext(tmp_path) -> ModuleType:
 @pytest.fixture
 def installed(monkeypatch, count, fasttext):
     """As if a package offered both examples by its entry points."""
-    from unisono import tasks
+    from unisono import kinds
     from unisono.data import readers
 
     offered = {"unisono.kinds": [count.KIND], "unisono.readers": [fasttext.FastText]}
@@ -48,13 +48,13 @@ def installed(monkeypatch, count, fasttext):
     def entry_points(group: str) -> list[SimpleNamespace]:
         return [SimpleNamespace(name=str(thing), load=lambda thing=thing: thing) for thing in offered.get(group, [])]
 
-    monkeypatch.setattr(tasks, "entry_points", entry_points)
+    monkeypatch.setattr(kinds, "entry_points", entry_points)
     monkeypatch.setattr(readers, "entry_points", entry_points)
     monkeypatch.setattr(readers, "_READERS", dict(readers._READERS))
-    tasks.kinds.cache_clear()
+    kinds.kinds.cache_clear()
     readers._plugins.cache_clear()
     yield
-    tasks.kinds.cache_clear()
+    kinds.kinds.cache_clear()
     readers._plugins.cache_clear()
 
 

@@ -13,7 +13,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def test_the_recipe_reference_is_up_to_date():
-    from unisono.tasks import schema
+    from unisono.schema import schema
 
     spec = importlib.util.spec_from_file_location("recipe_reference", ROOT / "docs" / "recipe_reference.py")
     assert spec and spec.loader

@@ -273,7 +273,7 @@ def check(
     from unisono import show
 
     if kinds:
-        from unisono.tasks import kinds as all_kinds
+        from unisono.kinds import kinds as all_kinds
 
         show.kinds(all_kinds(), as_json=json)
         return
@@ -348,7 +348,7 @@ def schema() -> None:
     """Print the JSON Schema of a recipe, for editors."""
     import json
 
-    from unisono.tasks import schema
+    from unisono.schema import schema
 
     print(json.dumps(schema(), indent=2))
 

@@ -118,8 +118,9 @@ def test_a_bare_image_is_the_body_of_a_task_that_takes_one(monkeypatch):
     answers = engine.answers
     monkeypatch.setattr(engine, "answers", lambda qs: (seen.extend(q.row for q in qs), answers(qs))[1])
     from unisono.heads.classify import Classify
+    from unisono.kinds import kinds
     from unisono.serve.faces import face_of
-    from unisono.tasks import Task, kinds
+    from unisono.tasks import Task
 
     looked = Task("label", kinds()["classify"], Classify.Options(), columns={"image": "image"})
     engine.faces = {"label": face_of("label", looked, Classify)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from unisono.kinds import kinds
 from unisono.study.resample import _SUMMED, scorer
-from unisono.tasks import kinds
 
 WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "quickly", "slowly"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from unisono.kinds import Kind
 from unisono.metrics.entities import entities
-from unisono.tasks import Kind
 
 Rows = Sequence[Mapping[str, Any]]
 Scorer = Callable[[np.ndarray], float]  # (m,) places of rows, each any number of times -> the score over them

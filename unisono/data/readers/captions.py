@@ -34,20 +34,13 @@ class Captions(Reader):
         said: dict[Any, list[Any]] = {}
         with open_bytes(source) as file:
             stream = JsonStream(file, source, settings.encoding)
-            for key in stream.members():
-                if key not in ("images", "annotations") or stream.peek() != "[":
-                    stream.value()
-                    continue
-                for _ in stream.items():
-                    one = stream.value()
-                    if not isinstance(one, dict):
-                        raise stream.fault(f"an object was expected among {key}")
-                    if key == "images":
-                        images.append((one.get("id"), one.get("file_name")))
-                    elif isinstance(one.get("image_id"), (int, str)):
-                        said.setdefault(one["image_id"], []).append(one.get("caption"))
-                    else:
-                        raise stream.fault("an annotation without an image_id")
+            for key, one in stream.listed("images", "annotations"):
+                if key == "images":
+                    images.append((one.get("id"), one.get("file_name")))
+                elif isinstance(one.get("image_id"), (int, str)):
+                    said.setdefault(one["image_id"], []).append(one.get("caption"))
+                else:
+                    raise stream.fault("an annotation without an image_id")
         for row, (number, name) in enumerate(images, 1):
             if not isinstance(name, str) or not name or not isinstance(number, (int, str)):
                 yield Record(row, Bad("an image without an id or a file_name"))

@@ -37,26 +37,19 @@ class Coco(Reader):
         boxes: dict[Any, array[float]] = {}  # image -> category and four sides of each box
         with open_bytes(source) as file:
             stream = JsonStream(file, source, settings.encoding)
-            for key in stream.members():
-                if key not in ("images", "annotations", "categories") or stream.peek() != "[":
-                    stream.value()
-                    continue
-                for _ in stream.items():
-                    one = stream.value()
-                    if not isinstance(one, dict):
-                        raise stream.fault(f"an object was expected among {key}")
-                    if key == "images":
-                        images.append((one.get("id"), one.get("file_name")))
-                    elif key == "categories":
-                        categories[_number(one.get("id"), stream)] = str(one.get("name"))
-                    elif not one.get("iscrowd"):
-                        sides = _sides(one.get("bbox"))
-                        if sides is None:
-                            raise stream.fault("an annotation whose bbox is not four numbers")
-                        category = _number(one.get("category_id"), stream)
-                        if sides[2] > sides[0] and sides[3] > sides[1]:
-                            place = _number(one.get("image_id"), stream)
-                            boxes.setdefault(place, array("d")).extend([category, *sides])
+            for key, one in stream.listed("images", "annotations", "categories"):
+                if key == "images":
+                    images.append((one.get("id"), one.get("file_name")))
+                elif key == "categories":
+                    categories[_number(one.get("id"), stream)] = str(one.get("name"))
+                elif not one.get("iscrowd"):
+                    sides = _sides(one.get("bbox"))
+                    if sides is None:
+                        raise stream.fault("an annotation whose bbox is not four numbers")
+                    category = _number(one.get("category_id"), stream)
+                    if sides[2] > sides[0] and sides[3] > sides[1]:
+                        place = _number(one.get("image_id"), stream)
+                        boxes.setdefault(place, array("d")).extend([category, *sides])
         for row, (number, name) in enumerate(images, 1):
             if not isinstance(name, str) or not name or not isinstance(number, (int, str)):
                 yield Record(row, Bad("an image without an id or a file_name"))

@@ -73,6 +73,20 @@ class JsonStream:
             if self._ends("]"):
                 return
 
+    def listed(self, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Of an object of arrays, each object of the arrays of these names, with the name. What else there is, is
+        passed over.
+        """
+        for name in self.members():
+            if name not in names or self.peek() != "[":
+                self.value()
+                continue
+            for _ in self.items():
+                one = self.value()
+                if not isinstance(one, dict):
+                    raise self.fault(f"an object was expected among {name}")
+                yield name, one
+
     def value(self) -> Any:
         """The whole value that begins here."""
         self.peek()
