@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import unisono
-from tests.train.runs import TASKS, run, small
+from tests.train.runs import ROWS, TASKS, run, small
 from unisono.model import MultiTaskModel
 from unisono.together import Question, Unanswerable, answers
 
@@ -18,7 +18,8 @@ TEXTS = ["Wake me up at seven.", "Play something by Queen, please!", "Hi"]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> MultiTaskModel:
     folder = tmp_path_factory.mktemp("together") / "run"
-    run(small(folder, TASKS, steps=3, evaluate_every=3))
+    fill = {"kind": "mask", "data": ROWS, "columns": {"text": "text"}}
+    run(small(folder, {**TASKS, "fill": fill}, steps=3, evaluate_every=3))
     return unisono.load(folder)
 
 
@@ -46,6 +47,7 @@ def test_each_question_has_the_answer_that_its_task_gives_alone(model):
         Question("slots", {"tokens": TEXTS[1].split()}),
         Question("en-de", {"source": TEXTS[1]}),
         Question("intent", {"text": TEXTS[2]}),
+        Question("fill", {"text": TEXTS[1]}),
         Question("en-de", {"source": TEXTS[2]}, {"beams": 1}),
     ]
     for question, answer in zip(questions, found(model, questions), strict=True):
@@ -90,3 +92,20 @@ def test_a_text_that_grows_ends_as_it_would_have_at_once(model, beams):
     if beams == 1:
         shown = [answer.found["text"] for answer in told]
         assert len(shown) > 1 and all(len(a) <= len(b) for a, b in itertools.pairwise(shown))
+
+
+def test_a_raw_text_is_tagged_as_predict_all_tags_it_and_shares_its_sequence(model, monkeypatch):
+    packs = []
+    states = model.states
+    monkeypatch.setattr(model, "states", lambda inputs, **how: (packs.append(inputs.layout), states(inputs, **how))[1])
+    _, raw, split = found(
+        model,
+        [
+            Question("intent", {"text": TEXTS[1]}),
+            Question("slots", {"tokens": TEXTS[1]}),
+            Question("slots", {"tokens": TEXTS[2].split()}),
+        ],
+    )
+    assert packs[0].count == 2
+    whole = model.predict_all(TEXTS[1])["slots"]
+    assert raw["tags"] == whole["tags"] and len(split["tags"]) == 1

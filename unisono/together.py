@@ -75,7 +75,8 @@ def answers(model: MultiTaskModel, questions: Sequence[Question]) -> Iterator[An
             parts += ((at, example) for example in (made if isinstance(made, list) else [made]))
     if not parts:
         return
-    apart = {task for task in model.tasks if model.tasks[task].sides}  # a row of these is more sequences than one
+    # Of these a row is more sequences than one, or does not look as it does to the others.
+    apart = {task for task in model.tasks if model.tasks[task].sides or model.head(task).hides}
     alone = [_Part(at, example, 0) for at, example in parts if questions[at].task in apart]
     running = [_alone(model, questions, group) for group in _groups(questions, alone)]
     if len(alone) < len(parts):
@@ -165,5 +166,10 @@ def _found(
 
 def _alone(model: MultiTaskModel, questions: Sequence[Question], parts: Sequence[_Part]) -> Iterator[list[Answer]]:
     """Answers of a task whose rows take a pass of their own."""
-    found = model.predict_examples(questions[parts[0].at].task, [part.example for part in parts])
+    first = questions[parts[0].at]
+    try:
+        found = model.predict_examples(first.task, [part.example for part in parts], **first.options)
+    except ValueError as error:  # an option that this task does not have
+        yield [Answer(part.at, Unanswerable(str(error))) for part in parts]
+        return
     yield [Answer(part.at, prediction) for part, prediction in zip(parts, found, strict=True)]

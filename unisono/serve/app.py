@@ -20,6 +20,7 @@ from unisono.serve.faces import Ask, AskAll, cost
 from unisono.serve.guard import Guard
 from unisono.serve.openapi import document
 from unisono.serve.telling import Telling
+from unisono.stems.text import words_of
 from unisono.together import Answer, Question, Unanswerable
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
@@ -258,7 +259,10 @@ def _flag(request: Request, name: str) -> bool:
 
 def _shown(question: Question, found: Any) -> Any:
     """A prediction as it is sent: what is said of words comes with the words."""
-    return {"words": question.row["tokens"], **found} if "tokens" in question.row else found
+    words = question.row.get("tokens")
+    if words is None:
+        return found
+    return {"words": words_of(words) if isinstance(words, str) else words, **found}
 
 
 def _event(questions: Sequence[Question], answer: Answer) -> bytes:

@@ -226,7 +226,8 @@ class Batcher:
         run.seconds += time.monotonic() - begin
         if ended:
             self._running.remove(run)
-            self._learn(run)
+            if not all(w.gone for w in run.waiting):  # else it was given up before its end, and tells no pace
+                self._learn(run)
         for loop in {waiting.loop for waiting, _ in said}:
             loop.call_soon_threadsafe(_deliver, [(w, what) for w, what in said if w.loop is loop])
 

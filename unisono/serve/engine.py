@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 
 from unisono import api
+from unisono.serve.errors import ServeError
 from unisono.serve.faces import Face, face_of
 from unisono.together import Answer, Question, answers
 
@@ -40,13 +41,15 @@ class ModelEngine:
         threads: of PyTorch; None: as many as there are cores.
 
     Raises:
-        ModelError: there is no model, or it is damaged.
+        ModelError: there is no model, or it is damaged. ServeError: a task has the name of a path.
     """
 
     def __init__(self, folder: str | Path, *, device: str = "cpu", threads: int | None = None) -> None:
         if threads:
             torch.set_num_threads(threads)
         self.model = api.load(folder, device=device)
+        if "all" in self.model.tasks:
+            raise ServeError('a task is called "all", as the path that asks every task; give it another name')
         self.faces = {name: face_of(name, task, type(self.model.head(name))) for name, task in self.model.tasks.items()}
         self.card = self.model.card
         page = Path(folder) / "report.html"

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from unisono.heads import Head
-from unisono.stems.text import words_of
 from unisono.tasks import Task
 from unisono.together import Question
 
@@ -103,7 +102,7 @@ class Face:
         options = {name: given[name] for name in self.options if name in given and name in asked.model_fields_set}
         row = {name: _value(kind, given[name]) for name, kind in self.inputs.items() if name in given}
         if "text" in given and "text" not in self.inputs and "tokens" in self.inputs:
-            row = {"tokens": words_of(given["text"])}
+            row = {"tokens": given["text"]}
         if not row:
             raise ValueError(f"nothing to look at: give {' or '.join(self.inputs)}")
         return Question(self.task, row, options, partial)
@@ -117,7 +116,7 @@ class Face:
         for role, kind in self.inputs.items():
             value = getattr(given, "text" if kind == "tokens" else kind, None)
             if value is not None:
-                row[role] = words_of(value) if kind == "tokens" else _value(kind, value)
+                row[role] = _value(kind, value)
         if not row or any(role not in row for role in self.required):
             return None
         return Question(self.task, row, partial=partial)

@@ -77,7 +77,7 @@ class TextStem(Stem, Hiding):
 
         Args:
             rows: role -> value: ``text``, ``source`` or ``question``, optionally ``pair`` or ``context``; with
-                ``words``: ``tokens``, already split.
+                ``words``: ``tokens``, already split, or a raw text, whose words are found as ``tokens_of_text`` does.
             words: read ``tokens`` and also return where each word begins.
             max_length: overrides the stem's.
 
@@ -85,6 +85,15 @@ class TextStem(Stem, Hiding):
             Per row ``ids`` (L,) int32; ``types`` (L,) int32 unless all are 0; with ``words`` also ``words`` (W,) int32:
             the place of each word's first token, -1 for a word that was cut off or has no token (a control character).
         """
+        if words and any(isinstance(row["tokens"], str) for row in rows):
+            split = self.tokens(
+                [row for row in rows if not isinstance(row["tokens"], str)], words=True, max_length=max_length
+            )
+            rest = iter(split)
+            return [
+                self._worded(row["tokens"], max_length) if isinstance(row["tokens"], str) else next(rest)
+                for row in rows
+            ]
         encoder = self._words if words else self._text
         encoder.enable_truncation(max_length or self.max_length, strategy="longest_first")
         inputs = [list(row["tokens"]) for row in rows] if words else [_text_of(row) for row in rows]
@@ -100,6 +109,10 @@ class TextStem(Stem, Hiding):
                 example["words"] = _first_tokens(one.word_ids, len(given))
             out.append(example)
         return out
+
+    def _worded(self, text: str, max_length: int | None) -> dict[str, np.ndarray]:
+        found = self.tokens_of_text(text, max_length=max_length)
+        return {"ids": found.ids, "words": found.words}
 
     def windows(
         self, rows: Sequence[Mapping[str, Any]], *, stride: int, max_length: int | None = None
