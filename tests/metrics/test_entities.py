@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
@@ -99,12 +98,10 @@ def test_lengths_must_agree() -> None:
         score_tags([{"tags": ["O"]}], [{}, {}])
 
 
-def test_real_sentences_with_errors_score_as_in_seqeval() -> None:
-    if "UNISONO_DATA" not in os.environ:
-        pytest.skip("UNISONO_DATA does not say where the data is")
+def test_real_sentences_with_errors_score_as_in_seqeval(real_data: Path) -> None:
     seqeval = pytest.importorskip("seqeval.metrics")
     gold: Sentences = [[]]
-    for line in (Path(os.environ["UNISONO_DATA"]) / "ner/conll2003/valid.txt").read_text().splitlines()[:20000]:
+    for line in (real_data / "ner/conll2003/valid.txt").read_text().splitlines()[:20000]:
         if line.strip() and not line.startswith("-DOCSTART-"):
             gold[-1].append(line.split()[-1])
         elif gold[-1]:
