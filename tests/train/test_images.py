@@ -180,3 +180,15 @@ def test_an_image_beside_a_text_may_be_missing_and_so_may_the_text(tmp_path):
     together = model.predict("both", rows)
     alone = [model.predict("both", [row])[0] for row in rows]
     assert [p["score"] for p in together] == pytest.approx([p["score"] for p in alone], abs=1e-5)
+
+
+def test_an_image_that_becomes_as_much_as_fits_is_not_over_the_limit(tmp_path, monkeypatch):
+    from unisono.recipe import build
+    from unisono.stems.image import ImageStem
+    from unisono.train.check import describe
+
+    whole = build({**recipe(tmp_path), "stems": {"image": {"patch": 4, "size": [16, 24]}}})
+    assert describe(whole)["kind"]["train"]["cut"] == 0
+    monkeypatch.setattr(ImageStem, "cuts", True)
+    facts = describe(whole)["kind"]["train"]
+    assert facts["cut"] == facts["rows"] > 0  # each of them reaches the limit

@@ -38,6 +38,9 @@ class Stem(nn.Module, ABC):
     Options: ClassVar[type[Options]] = Options
     fields: ClassVar[tuple[str, ...]]  # the arrays that ``tokens`` may give; no two stems have one of the same name
     reads: ClassVar[tuple[str, ...]] = ()  # of these, the ones that ``collate`` reads; the others are for heads
+    cuts: ClassVar[bool] = (
+        False  # an input of more than ``most`` vectors is cut off; else it is scaled down, or refused
+    )
     most: int  # vectors of a row at most
     knows: ClassVar[bool] = False  # it has a vocabulary of training rows, and ``unknown`` counts what is not in it
 

@@ -63,6 +63,7 @@ class SequenceStem(Stem, Hiding):
     """
 
     Options: ClassVar[type[base.Options]] = SequenceOptions
+    cuts: ClassVar[bool] = True
     fields: ClassVar[tuple[str, ...]] = ("symbols", "others")
     knows: ClassVar[bool] = True
 

@@ -52,6 +52,7 @@ class TextStem(Stem, Hiding):
 
     fields = ("ids", "types", "words", "context", "begins", "ends")
     reads = ("ids", "types")
+    cuts = True
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, embedding: nn.Embedding, max_length: int = 512) -> None:
         super().__init__()

@@ -161,6 +161,7 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
     kind, stems = tables.tasks[name].kind, model.stems_of(name).values()
     able = max(stem.most for stem in stems) if kind.apart else sum(stem.most for stem in stems)
     limit = min(tables.tasks[name].max_length or able, able)
+    may = any(stem.cuts for stem in stems)
     out = {}
     for split, rows in tables.rows[name].items():
         own = examples[split]
@@ -171,7 +172,7 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
             **facts,
             "bad": tables.quarantine.reasons(name, split),
             "unknown": _unknown(model.stems_of(name), examples[split]),
-            "cut": 0 if kind.windows else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
+            "cut": 0 if kind.windows or not may else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
     return out
 
