@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.train.runs import TASKS, small
-from unisono.recipe import RecipeError
-from unisono.study.variants import alone, with_settings
+from unisono.recipe import RecipeError, build
+from unisono.study.variants import alone, grouped, with_settings
 from unisono.train.sampler import Sampler
 
 
@@ -61,3 +61,15 @@ def test_alone_a_task_draws_the_very_rows_that_it_drew_among_others(seed, steps,
 def test_paths_of_runs_are_taken_as_they_are(tmp_path):
     odd = tmp_path / "it's: a #folder"
     assert with_settings(small(tmp_path), {"run": str(odd)}).folder == Path(odd)
+
+
+def test_fewer_tasks_keep_the_stems_that_they_read_through(tmp_path):
+    look = {"kind": "classify", "data": "x", "columns": {"image": "image"}}
+    hear = {"kind": "speaker", "data": "x"}
+    raw = small(tmp_path, {**TASKS, "look": look, "hear": hear}).model_dump(mode="json")
+    recipe = build({**raw, "stems": {"image": {"patch": 8}, "audio": {"rate": 8000}}})
+    how = {"steps": 2, "evaluations": 1, "run": tmp_path}
+    assert alone(recipe, "intent", rows=4, **how).stems == {}
+    assert alone(recipe, "look", rows=4, **how).stems == {"image": {"patch": 8}}
+    rows = dict.fromkeys(recipe.tasks, 4)
+    assert set(grouped(recipe, ["look", "hear"], rows=rows, shared={}, **how).stems) == {"image", "audio"}

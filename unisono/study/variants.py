@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from unisono.recipe import Recipe, build
+from unisono.tasks import resolve
 
 TOGETHER = ("balance", "mix", "stages", "tune")  # parts of a recipe that say how tasks learn together
 STAYS = {"patience": None, "when_done": "stop"}  # a task does not leave: what it had among others allows for that
@@ -84,7 +85,8 @@ def grouped(
     }
     kept = {task: {**raw["tasks"][task], **STAYS} for task in tasks}
     train = raw["train"] | _length(steps, total, evaluations)
-    return build({**raw, "run": str(run), "stages": [], "tune": None, "tasks": kept, "mix": mix, "train": train})
+    own_parts = {"tasks": kept, "stems": _stems(recipe, tasks), "mix": mix, "train": train}
+    return build({**raw, "run": str(run), "stages": [], "tune": None, **own_parts})
 
 
 def alone(recipe: Recipe, task: str, *, steps: int, rows: int, evaluations: int, run: Path) -> Recipe:
@@ -101,8 +103,18 @@ def alone(recipe: Recipe, task: str, *, steps: int, rows: int, evaluations: int,
     raw = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in TOGETHER}
     raw["run"] = str(run)
     raw["tasks"] = {task: {**raw["tasks"][task], **STAYS, "weight": 1.0}}  # nothing to be weighed against
+    raw["stems"] = _stems(recipe, [task])
     raw["train"] |= _length(steps, rows, evaluations)
     return build(raw)
+
+
+def _stems(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
+    """What the recipe says of the stems that these tasks read through; to name another is an error."""
+    if not recipe.stems:
+        return {}
+    resolved = resolve(recipe)
+    needed = {stem for task in tasks for stem in resolved[task].stems}
+    return {name: said for name, said in recipe.model_dump(mode="json")["stems"].items() if name in needed}
 
 
 def _length(steps: int, rows: int, evaluations: int) -> dict[str, Any]:
