@@ -10,7 +10,8 @@ import torch
 import unisono
 from tests.train.runs import ROWS, TASKS, run, small
 from unisono.model import MultiTaskModel
-from unisono.together import Question, Unanswerable, answers
+from unisono.runtime.questions import Question, Unanswerable
+from unisono.together import answers
 
 TEXTS = ["Wake me up at seven.", "Play something by Queen, please!", "Hi"]
 

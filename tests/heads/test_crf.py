@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from unisono.heads import MISSING
 from unisono.heads.crf import CRF, log_partition, viterbi
-from unisono.heads.scheme import Scheme
+from unisono.runtime.scheme import Scheme
 
 V, LENGTHS = 3, [4, 1, 3, 2]
 

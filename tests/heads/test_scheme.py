@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unisono.heads import MISSING
-from unisono.heads.scheme import Name, Scheme, closed, detect, parse
+from unisono.heads.scheme import closed, detect, feasible, rewrite
+from unisono.runtime.scheme import Name, Scheme, parse
 
 TAGS: dict[Name, list[str]] = {
     "BIO": ["B-A", "B-B", "I-A", "I-B", "O"],
@@ -61,16 +62,16 @@ def test_well_spelled_sentences_are_valid_and_read_back(
     scheme = Scheme(name, TAGS[name])
     tags = numbered(scheme, spell(name, *sentence))
     assert scheme.valid(tags)
-    assert scheme.feasible(tags)
+    assert feasible(scheme, tags)
     assert spans(scheme, tags) == sentence[0]
-    assert scheme.rewrite(tags).tolist() == tags.tolist()
+    assert rewrite(scheme, tags).tolist() == tags.tolist()
 
 
 @pytest.mark.parametrize("name", TAGS)
 @given(st.lists(st.integers(0, 4), max_size=7))
 def test_any_sentence_is_spelled_anew_with_its_entities(name: Name, tags: list[int]) -> None:
     scheme, odd = Scheme(name, TAGS[name]), np.array(tags, dtype=np.int32)
-    good = scheme.rewrite(odd)
+    good = rewrite(scheme, odd)
     assert scheme.valid(good)
     assert spans(scheme, good) == spans(scheme, odd)
     names = [scheme.tags[t] for t in good]
@@ -85,7 +86,7 @@ def test_feasible_is_that_some_filling_is_valid(name: Name, tags: list[int]) -> 
     scheme = Scheme(name, TAGS[name])
     choices = [range(len(scheme.tags)) if t == MISSING else [t] for t in tags]
     expected = any(scheme.valid(np.array(filled, dtype=int)) for filled in itertools.product(*choices))
-    assert scheme.feasible(np.array(tags, dtype=np.int32)) == expected
+    assert feasible(scheme, np.array(tags, dtype=np.int32)) == expected
 
 
 def test_spans_of_many_sentences_at_once_are_those_of_each() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from unisono.heads.base import MISSING, UnfitRow
-from unisono.heads.pieces import BEGIN, END, Pieces, learn
+from unisono.heads.pieces import learn
 from unisono.heads.translate import Translate
 from unisono.packed import Packed
+from unisono.runtime.pieces import BEGIN, END, Pieces
 
 GERMAN = [
     "Zwei junge Männer sind im Freien.", "Ein kleines Mädchen klettert in ein Spielhaus.", "Ein Hund läuft.",

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from unisono.heads.classify import Classify
 from unisono.heads.translate import Translate
 from unisono.kinds import kinds
+from unisono.runtime.questions import Answer, Question, Unanswerable
 from unisono.serve.faces import face_of
 from unisono.tasks import Task
-from unisono.together import Answer, Question, Unanswerable
 
 
 def task(name: str, kind: str) -> Task:

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from tests.serve.pretend import Pretend
+from unisono.runtime.questions import Question, Unanswerable
 from unisono.serve.batcher import Batcher, Broken, Late, Overloaded
-from unisono.together import Question, Unanswerable
 
 
 def label(text: str) -> list[Question]:

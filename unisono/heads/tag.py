@@ -22,8 +22,9 @@ from unisono.heads.crf import CRF, viterbi
 from unisono.heads.distill import soft_classes
 from unisono.heads.names import unknown
 from unisono.heads.readout import Readout
-from unisono.heads.scheme import Scheme, closed, detect, parse
+from unisono.heads.scheme import closed, detect, feasible, rewrite
 from unisono.packed import Packed
+from unisono.runtime.scheme import Scheme, parse
 
 
 class TagOptions(base.Options):
@@ -108,8 +109,8 @@ class Tag(Head):
         out = np.array([MISSING if t is None else number[t] for t in tags], dtype=np.int32)
         if not self.scheme.plain:
             if (out != MISSING).all():
-                out = out if self.scheme.valid(out) else self.scheme.rewrite(out)
-            elif self.crf is not None and not self.scheme.feasible(out):
+                out = out if self.scheme.valid(out) else rewrite(self.scheme, out)
+            elif self.crf is not None and not feasible(self.scheme, out):
                 raise UnfitRow(f"no valid {self.scheme.name} sequence has these tags: {list(tags)}")
         out[words < 0] = MISSING
         return {"tags": out}

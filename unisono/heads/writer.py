@@ -18,10 +18,10 @@ from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Targets, UnfitRow
 from unisono.heads.decoder import Decoder
 from unisono.heads.distill import soft_tokens
-from unisono.heads.pieces import END, Pieces
 from unisono.heads.search import beam_steps, greedy_steps, until
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Layout, Packed
+from unisono.runtime.pieces import END, Pieces
 
 _ROWS = 512  # hypotheses decoded side by side: more do not run faster, and the cache grows with them
 

@@ -14,14 +14,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
 from unisono import __version__
+from unisono.runtime.questions import Answer, Question, Unanswerable
+from unisono.runtime.text import words_of
 from unisono.serve import page
 from unisono.serve.batcher import Batcher, Broken, Late, Overloaded
 from unisono.serve.faces import Ask, AskAll, cost
 from unisono.serve.guard import Guard
 from unisono.serve.openapi import document
 from unisono.serve.telling import Telling
-from unisono.stems.text import words_of
-from unisono.together import Answer, Question, Unanswerable
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 _MEDIA = {"image/": "image", "audio/": "audio"}  # content type of a bare body -> the input that it is

@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from unisono.heads import Prediction
+from unisono.runtime.questions import Answer, Prediction, Question, Unanswerable
 from unisono.serve.engine import Engine
-from unisono.together import Answer, Question, Unanswerable
 
 _SLICE = 0.02  # seconds that running work may take before new requests are looked at
 _FEW = 4  # requests that may always wait, however slow each is

@@ -9,9 +9,10 @@ from typing import Protocol
 import torch
 
 from unisono import api
+from unisono.runtime.questions import Answer, Question
 from unisono.serve.errors import ServeError
 from unisono.serve.faces import Face, face_of
-from unisono.together import Answer, Question, answers
+from unisono.together import answers
 
 
 class Engine(Protocol):

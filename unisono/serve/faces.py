@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from unisono.heads import Head
+from unisono.runtime.questions import Question
 from unisono.tasks import Task
-from unisono.together import Question
 
 MOST_TEXT = 100_000  # characters of one text
 MOST_WORDS = 20_000

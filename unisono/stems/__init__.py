@@ -15,11 +15,11 @@ from unisono.stems.image import ImageStem
 from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.table import TableStem
-from unisono.stems.text import TextStem, TextTokens
+from unisono.stems.text import TextStem
 
 __all__ = [
     "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",
-    "Stem", "TableStem", "TextStem", "TextTokens", "Tokens", "find_stem",
+    "Stem", "TableStem", "TextStem", "Tokens", "find_stem",
 ]  # fmt: skip
 
 STEMS: dict[str, type[Stem]] = {
