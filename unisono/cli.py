@@ -180,6 +180,32 @@ def serve(
 
 
 @app.command()
+def export(
+    run: ModelFolder,
+    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="a folder; default: exported, in the run")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
+    rows: Annotated[int, typer.Option(help="held-out rows of each task to check on", min=1)] = 200,
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Write the model as ONNX graphs that run without PyTorch, checked against it on held-out rows."""
+    from unisono.deploy.errors import need_extra
+
+    need_extra()
+    from unisono import api, show
+    from unisono.deploy.export import export
+    from unisono.train.run import RECIPE, open_recipe
+
+    model = api.load(run)
+    recipe = open_recipe(run, set_ or ()) if (Path(run) / RECIPE).exists() else None
+    done = export(
+        model, out or Path(run, "exported"), source=Path(run).name, tasks=task or (), recipe=recipe, rows=rows,
+        told=show.told,
+    )  # fmt: skip
+    show.exported(done, as_json=json)
+
+
+@app.command()
 def compare(
     recipe: RecipeFile,
     seeds: Annotated[int, typer.Option("--seeds", help="how many: the recipe's seed and those after it")] = 3,

@@ -76,6 +76,22 @@ def evaluated(results: Mapping[str, Any], *, as_json: bool) -> None:
     out().print(_score_table({name: result.scores for name, result in results.items()}, title))
 
 
+def exported(done: Any, *, as_json: bool) -> None:
+    """What ``unisono export`` wrote, and what its checks found."""
+    if as_json:
+        document(done.document())
+        return
+    console = out()
+    table = Table(title="graphs against the model", title_justify="left", title_style="bold")
+    for column in ("task", "checked on", "greatest difference"):
+        table.add_column(column)
+    for name, found in done.tasks.items():
+        kind = "made-up texts" if found.made_up else "held-out rows"
+        table.add_row(name, f"{found.rows} {kind}", f"{found.gap:.1g}")
+    console.print(table)
+    console.print(f"wrote {done.folder}: {len(done.files)} files, {sum(done.files.values()) / 1e6:.1f} MB")
+
+
 def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("task")

@@ -168,11 +168,11 @@ class Match(Head):
     def _pairs(self, states: Packed, places: Tensor) -> tuple[Tensor, Tensor]:
         """Places (M, 2) of inputs in the pack -> two times (M, E) float32 of length 1."""
         pooled = pool(states, self.options.pool)
-        one, other = (self._vectors(pooled[own], side) for side, own in zip(self.sides, places.t(), strict=True))
+        one, other = (self.vectors(pooled[own], side) for side, own in zip(self.sides, places.t(), strict=True))
         return one, other
 
-    def _vectors(self, pooled: Tensor, side: str) -> Tensor:
-        """(M, D) -> (M, E)"""
+    def vectors(self, pooled: Tensor, side: str) -> Tensor:
+        """(M, D) of inputs in a role -> (M, E) float32 of length 1."""
         projection = self.projections[PROJECTION[side]]
         assert isinstance(projection, nn.Linear)
         return F.normalize(projection(self.dropout(pooled.to(projection.weight.dtype))).float(), dim=-1)

@@ -47,8 +47,8 @@ class Trunk(nn.Module):
         self.encoder = encoder
         self.input_width = input_width
         accepted = inspect.signature(encoder.forward).parameters
-        self._takes_types = "token_type_ids" in accepted and (getattr(encoder.config, "type_vocab_size", 0) or 0) > 1
-        self._takes_positions = "position_ids" in accepted
+        self.takes_types = "token_type_ids" in accepted and (getattr(encoder.config, "type_vocab_size", 0) or 0) > 1
+        self.takes_positions = "position_ids" in accepted
         table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
         table = table if isinstance(table, nn.Embedding) else None
         # RoBERTa's family counts from pad_token_id + 1, and marks its table by a padding row.
@@ -233,7 +233,7 @@ class Trunk(nn.Module):
                 f"a sequence has {packed.layout.longest} tokens, but this {self.family} trunk knows {self.positions} "
                 f"positions: set the stem's max_length to {self.positions} or less"
             )
-        types = types if self._takes_types else None
+        types = types if self.takes_types else None
         if first and self._offers_first and not layers:
             return self._packed(packed, types, False, first=True)[0]
         out = self._packed(packed, types, layers) if self.packs else self._padded(packed, types, layers)
@@ -248,17 +248,26 @@ class Trunk(nn.Module):
             layout = Layout((*layout.lengths, *[most] * (fill // most), *[fill % most] * (fill % most > 0)))
             values = torch.cat([values, values.new_zeros(fill, values.shape[1])])
             types = None if types is None else torch.cat([types, types.new_zeros(fill)])
-        extra: dict[str, Any] = {}
-        if types is not None:
-            extra["token_type_ids"] = types.long()[None]
-        if self._takes_positions:
-            extra["position_ids"] = (layout.positions(packed.device) + self._first_position)[None]
+        asked = self.arguments(values, layout.positions(packed.device), types)
         if first:
-            extra["first"], total = True, packed.layout.count
-        got = self._encode(inputs_embeds=values[None], layout=layout, output_hidden_states=layers, **extra)
+            asked["first"], total = True, packed.layout.count
+        got = self._encode(**asked, layout=layout, output_hidden_states=layers)
         out = Layout([1] * total) if first else packed.layout
         states = (x.squeeze(0) for x in (*(got.hidden_states if layers else ()), got.last_hidden_state))
         return [Packed(x[:total] if fill else x, out) for x in states]
+
+    def arguments(self, values: Tensor, positions: Tensor, types: Tensor | None) -> dict[str, Any]:
+        """What the Hugging Face encoder is called with for a pack, but for what its attention function has to know.
+
+        Args:
+            values: (N, D_in). ``positions``: (N,) the place of each in its own sequence. ``types``: (N,), or all are 0.
+        """
+        out: dict[str, Any] = {"inputs_embeds": values[None]}
+        if types is not None and self.takes_types:
+            out["token_type_ids"] = types.long()[None]
+        if self.takes_positions:
+            out["position_ids"] = (positions + self._first_position)[None]
+        return out
 
     def _encode(self, **inputs: Any) -> Any:
         if self._compiled is not None:

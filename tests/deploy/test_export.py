@@ -1,0 +1,83 @@
+"""A model of several tasks becomes a folder that is whole, says what it holds, and was checked against the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.train.runs import TASKS, run, small
+from unisono import api, files
+from unisono.deploy.errors import ExportError
+from unisono.deploy.export import Done, export
+from unisono.model import MultiTaskModel
+from unisono.train.run import open_recipe
+
+SOME = {
+    "intent": TASKS["intent"],
+    "slots": {**TASKS["slots"], "head": {"crf": True}},
+    "Encoder": {**TASKS["intent"], "head": {"pool": "mean"}},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "run"
+    run(small(folder, SOME, steps=4, evaluate_every=4))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(trained) -> MultiTaskModel:
+    return api.load(trained)
+
+
+@pytest.fixture(scope="module")
+def done(trained, model) -> Done:
+    return export(model, trained / "exported", source="run", recipe=open_recipe(trained), rows=12)
+
+
+def test_the_folder_is_vouched_for_by_its_manifest(done):
+    told = json.loads((done.folder / "unisono.json").read_text())
+    named = {entry["file"]: entry["sha256"] for entry in told["graphs"].values()} | told["files"]
+    assert {*named, "unisono.json", "README.md"} == {path.name for path in done.folder.iterdir()}
+    assert all(files.sha256(done.folder / name) == digest for name, digest in named.items())
+    assert told["tasks"].keys() == SOME.keys()
+    assert told["tasks"]["Encoder"]["graph"] == "Encoder-2" and told["tasks"]["Encoder"]["reads"] == "grid"
+
+
+def test_it_was_checked_on_held_out_rows(done):
+    assert done.tasks.keys() == SOME.keys()
+    for found in done.tasks.values():
+        assert found.rows > 0 and not found.made_up and found.gap < 1e-5
+
+
+def test_graphs_tell_nothing_of_the_machine_they_were_made_on(done):
+    for path in done.folder.glob("*.onnx"):
+        content = path.read_bytes()
+        assert b"site-packages" not in content and str(Path.home()).encode() not in content
+
+
+def test_without_data_it_is_checked_on_made_up_texts(model, tmp_path):
+    said: list[str] = []
+    done = export(model, tmp_path / "out", source="model", tasks=["slots"], rows=9, told=said.append)
+    assert done.tasks["slots"].made_up and done.tasks["slots"].rows == 9
+    assert "no recipe here: the graphs are checked on made-up texts" in said
+    assert "9 made-up texts" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch):
+    head = model.head("intent")
+    honest = head.logits
+    monkeypatch.setattr(head, "logits", lambda states: honest(states) + 2e-4)
+    with pytest.raises(ExportError, match='^task "intent": its graph is 0.0002 away from the model, over 0.0001'):
+        export(model, tmp_path / "out", source="model", tasks=["intent"], rows=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_export_is_not_replaced(model, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ExportError, match="exists and is no export"):
+        export(model, tmp_path, source="model")
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]

@@ -1,0 +1,65 @@
+"""Exported: what a head becomes. The contract of the families in this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from unisono.deploy.encoder import laid_out
+from unisono.deploy.graph import Graph
+from unisono.heads import Targets
+from unisono.packed import Layout, Packed
+
+# What the input ``index`` of a head's graph is: (B,) the first token of each sequence, (B, L) the grid of the encoder,
+# or (W,) any tokens of the pack.
+Reads = Literal["first", "grid", "places"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A head as graphs, and what turns their outputs into predictions.
+
+    Args:
+        graph: ``states`` (N, D) and ``index`` -> outputs in float32.
+        reads: what ``index`` is.
+        decode: plain JSON: all that predictions are made with.
+        index: of a pack and its targets, for graphs that read ``places``.
+        expected: the same outputs, by the head itself: what the graph must give.
+        steps: further graphs, by what they are.
+        files: further files of the folder, name -> text.
+    """
+
+    graph: Graph
+    reads: Reads
+    decode: Mapping[str, Any]
+    expected: Callable[[Packed, Targets], Mapping[str, Tensor]]
+    index: Callable[[Targets], Tensor] | None = None
+    steps: Mapping[str, Graph] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def feed(self, states: Packed, targets: Targets) -> dict[str, Tensor]:
+        """The inputs of ``graph``."""
+        if self.reads == "places":
+            assert self.index is not None
+            index = self.index(targets)
+        elif self.reads == "first":
+            index = states.layout.starts(torch.device("cpu"))
+        else:
+            index = laid_out(states.layout)["grid"]
+        return {"states": states.values, "index": index}
+
+
+def example(width: int, reads: Reads) -> tuple[dict[str, Tensor], dict[str, tuple[str | None, ...]]]:
+    """Inputs to trace a head's graph with, and the names of their sizes."""
+    layout = Layout([5, 2, 4])
+    index = {
+        "first": layout.starts(torch.device("cpu")),
+        "grid": laid_out(layout)["grid"],
+        "places": torch.arange(7),
+    }[reads]
+    dims: dict[str, tuple[str | None, ...]] = {"first": ("B",), "grid": ("B", "L"), "places": ("W",)}
+    return {"states": torch.randn(layout.total, width), "index": index}, {"states": ("N", None), "index": dims[reads]}
