@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -38,18 +39,27 @@ def fasttext(tmp_path) -> ModuleType:
 
 
 @pytest.fixture
-def installed(monkeypatch, count, fasttext):
-    """As if a package offered both examples by its entry points."""
-    from unisono import kinds
+def series(tmp_path) -> ModuleType:
+    return module('"""series', tmp_path)
+
+
+@pytest.fixture
+def installed(monkeypatch, count, fasttext, series):
+    """As if a package offered the examples by its entry points."""
+    from unisono import kinds, stems
     from unisono.data import readers
 
-    offered = {"unisono.kinds": [count.KIND], "unisono.readers": [fasttext.FastText]}
+    offered = {
+        "unisono.kinds": {"count": count.KIND, "forecast": series.FORECAST},
+        "unisono.readers": {"fasttext": fasttext.FastText},
+        "unisono.stems": {"series": series.Series},
+    }
 
     def entry_points(group: str) -> list[SimpleNamespace]:
-        return [SimpleNamespace(name=str(thing), load=lambda thing=thing: thing) for thing in offered.get(group, [])]
+        return [SimpleNamespace(name=n, load=lambda thing=thing: thing) for n, thing in offered.get(group, {}).items()]
 
-    monkeypatch.setattr(kinds, "entry_points", entry_points)
-    monkeypatch.setattr(readers, "entry_points", entry_points)
+    for room in (kinds, readers, stems):
+        monkeypatch.setattr(room, "entry_points", entry_points)
     monkeypatch.setattr(readers, "_READERS", dict(readers._READERS))
     kinds.kinds.cache_clear()
     readers._plugins.cache_clear()
@@ -118,18 +128,34 @@ def test_recipes_can_use_both(installed, tmp_path):
         resolve(build(recipe))
 
 
-def test_the_stem_is_found():
-    exec(next(block for block in BLOCKS if "find_stem" in block), names := {})
-    assert names["stem"].__name__ == "TextStem"
+def test_the_stem_keeps_every_promise(installed, tmp_path):
+    from tests.stems import test_contract
+    from tests.stems.contract import Case
+
+    rows = [{"series": value} for value in ("1 2 3", "0.5", "4 " * 300)]
+    case = Case("series", "series", rows, [{"series": value} for value in ("", "a b", "nan", None)])
+    promises = [
+        test for name, test in vars(test_contract).items() if name.startswith("test_") and "case" in asked_by(test)
+    ]
+    assert len(promises) >= 8
+    for promise in promises:
+        made = case.build(str)
+        given = {"case": case, "stem": made, "folder": str, "tmp_path": tmp_path}
+        promise(**{name: given[name] for name in asked_by(promise)})
+
+
+def asked_by(test) -> list[str]:
+    return list(inspect.signature(test).parameters)
 
 
 @pytest.mark.slow
-def test_both_train_together(installed, tmp_path):
+def test_all_train_together(installed, tmp_path):
     import unisono
 
     texts = [" ".join(["ha"] * (1 + i % 5)) for i in range(40)]
     (tmp_path / "laughs.csv").write_text("text,label\n" + "".join(f"{t},{t.count('ha')}\n" for t in texts))
     (tmp_path / "kind.ft").write_text("".join(f"__label__{'long' if len(t) > 8 else 'short'} {t}\n" for t in texts))
+    (tmp_path / "next.csv").write_text("series,label\n" + "".join(f"{i} {i + 1},{i + 2}\n" for i in range(40)))
     trained = unisono.train(
         {
             "run": str(tmp_path / "run"),
@@ -138,11 +164,13 @@ def test_both_train_together(installed, tmp_path):
             "tasks": {
                 "laughs": {"kind": "count", "data": str(tmp_path / "laughs.csv")},
                 "kind": {"kind": "classify", "data": str(tmp_path / "kind.ft")},
+                "next": {"kind": "forecast", "data": str(tmp_path / "next.csv")},
             },
             "train": {"steps": 20, "rows_per_step": 16, "device": "cpu"},
         }
     )
     assert trained.reason == "done"
-    assert set(trained.scores) == {"laughs", "kind"}
+    assert set(trained.scores) == {"laughs", "kind", "next"}
     model = unisono.load(trained.run)
     assert model.predict("laughs", ["ha ha"])[0]["value"] > 0
+    assert isinstance(model.predict("next", [{"series": "7 8"}])[0]["value"], float)

@@ -15,7 +15,7 @@ from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
 
 PAIRS = ("pair", "context")  # the second half of a text
-STEM_OF = {
+_STEM_OF = {  # kind of a role -> stem
     "text": "text",
     "tokens": "text",
     "image": "image",
@@ -23,6 +23,11 @@ STEM_OF = {
     "sequence": "sequence",
     "record": "table",
 }
+
+
+def stem_of(role: Role) -> str:
+    """The stem that reads an input."""
+    return role.stem or _STEM_OF[role.kind]
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,16 @@ class Task:
     @property
     def stems(self) -> tuple[str, ...]:
         """The stems that read the inputs, in the order of the kind's roles."""
-        return tuple(dict.fromkeys(STEM_OF[self.kind.inputs[name].kind] for name in self.inputs))
+        return tuple(dict.fromkeys(stem_of(self.kind.inputs[name]) for name in self.inputs))
 
     @property
     def sides(self) -> dict[str, str]:
         """Input role -> its stem, where each input of a row is a sequence of its own; otherwise none."""
-        return {name: STEM_OF[self.kind.inputs[name].kind] for name in self.inputs} if self.kind.apart else {}
+        return {name: stem_of(self.kind.inputs[name]) for name in self.inputs} if self.kind.apart else {}
 
     def roles_of(self, stem: str) -> list[str]:
         """The input roles that a stem reads."""
-        return [name for name, role in self.kind.inputs.items() if STEM_OF[role.kind] == stem]
+        return [name for name, role in self.kind.inputs.items() if stem_of(role) == stem]
 
     def config(self) -> dict[str, Any]:
         """Plain JSON from which ``Task.from_config`` builds an equal task."""

@@ -144,6 +144,22 @@ def test_empty_and_meaningless_samples_have_a_reason() -> None:
         assert "no numbers" in reason(written(samples, coding="FLOAT"))
 
 
+@pytest.mark.parametrize(("length", "fine"), [(None, False), (2**32 - 1, True)])
+def test_a_wav_that_ends_early_is_refused_unless_it_never_knew_its_length(
+    length: int | None, fine: bool, tmp_path: Path
+) -> None:
+    whole = written(tone())
+    at = whole.index(b"data") + 4
+    cut = whole[:at] + (whole[at : at + 4] if length is None else struct.pack("<I", length)) + whole[at + 4 : 3000]
+    (tmp_path / "cut.wav").write_bytes(cut)
+    for value in (cut, str(tmp_path / "cut.wav")):
+        if fine:
+            assert len(read(value)) > 1000
+        else:
+            assert reason(value) == "a WAV file that ends before its sound does"
+    assert len(read(whole[:-6])) == 3997  # a few samples make no difference
+
+
 def test_odd_codings_rates_and_channels_are_refused() -> None:
     assert "GSM610" in reason(written(tone(), coding="GSM610"))
     assert "IMA_ADPCM" in reason(written(tone(), coding="IMA_ADPCM"))

@@ -138,20 +138,6 @@ def test_short_sounds_and_masks_of_training(encoders):
     assert embedded(stem, tokens[1:]).isfinite().all()  # too few states for a mask
 
 
-@pytest.mark.parametrize(("room", "name"), [("image", "dinov2"), ("audio", "whisper"), ("audio", "hubert")])
-def test_a_stem_is_built_again_without_the_folder(room, name, encoders, tmp_path):
-    folder = encoders[name][0]
-    stem = loaded(room, folder)
-    told = stem.config()
-    kind: Any = find_stem(room, told["options"])
-    told["options"]["encoder"] = "no/such-encoder"
-    again = kind(WIDTH, kind.Options(**told["options"]), told["fitted"]).eval()
-    again.load_state_dict(stem.state_dict())
-    examples = stem.tokens([{"image": png(PICTURES[1]), "audio": wav(NOISE[1], 16000)}])
-    assert_close(embedded(again, examples), embedded(stem, examples), rtol=0, atol=0)
-    assert again.key() == stem.key()
-
-
 def test_without_an_encoder_the_stems_are_the_plain_ones():
     assert find_stem("image", {"patch": 4}) is ImageStem and find_stem("audio") is AudioStem
 

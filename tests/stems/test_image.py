@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from pydantic import ValidationError
 from torch.testing import assert_close
 
 from unisono.packed import Layout
-from unisono.stems import STEMS, ImageStem
+from unisono.stems import ImageStem
 from unisono.stems.augment import coloured
 from unisono.stems.image import fit, sines
 
@@ -40,15 +38,6 @@ def embedded(made: ImageStem, examples: list) -> torch.Tensor:
 
 SIZES = [(16, 16), (8, 12), (16, 16), (4, 16), (40, 30), (8, 12)]
 ROWS = [{"image": ppm(*size, seed)} for seed, size in enumerate(SIZES)]
-
-
-@pytest.mark.parametrize("options", [{}, {"convolutions": 2, "channels": 3}, {"colours": "grey"}, {"size": (8, 8)}])
-def test_a_pack_is_each_image_alone(options):
-    made = stem(**options)
-    examples = made.tokens(ROWS)
-    alone = torch.cat([embedded(made, [e]) for e in examples])
-    assert alone.shape == (sum(made.length(e) for e in examples), WIDTH)
-    assert_close(embedded(made, examples), alone)
 
 
 def test_vectors_are_the_patches_in_reading_order():
@@ -124,22 +113,6 @@ def test_only_images_that_have_no_up_are_turned():
     turned = {tuple(e["view"]) for e in made.draw([{**e, "turn": np.ones(1, np.int32)} for e in examples])}
     assert upright == {True}
     assert len(turned) == 8
-
-
-def test_a_saved_stem_is_the_same():
-    made = stem(convolutions=1, colours="grey")
-    config = json.loads(json.dumps(made.config()))
-    again = STEMS["image"](WIDTH, ImageStem.Options(**config["options"]), config["fitted"]).eval()
-    again.load_state_dict(made.state_dict())
-    examples = made.tokens(ROWS)
-    assert torch.equal(embedded(again, again.tokens(ROWS)), embedded(made, examples))
-    assert again.key() == made.key()
-
-
-def test_broken_images_have_a_reason_each():
-    good, *bad = stem().tokens([ROWS[0], {"image": b"junk"}, {"image": "/nowhere.png"}, {"image": ppm(8, 8)[:50]}])
-    assert isinstance(good, dict)
-    assert all(isinstance(reason, str) and "\n" not in reason for reason in bad)
 
 
 @pytest.mark.parametrize(

@@ -133,17 +133,6 @@ def test_a_pack_is_embedded_as_each_row_alone_and_evaluation_is_without_chance(c
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_stem_is_built_again_from_its_config(case):
-    values, options = CASES[case]
-    stem = build(values, **options)
-    told = json.loads(json.dumps(stem.config()))
-    again = SequenceStem(8, SequenceStem.Options(**told["options"]), told["fitted"])
-    again.load_state_dict(stem.state_dict())
-    assert again.key() == stem.key()
-    assert torch.equal(embedded(again.eval(), read(again, values)), embedded(stem.eval(), read(stem, values)))
-
-
 def test_training_sees_each_strand_half_of_the_time():
     stem = build(DNA, alphabet="dna", rare=1, reverse_complement=True).train()
     tokens = read(stem, ["ACGTT", "GG", "A"])

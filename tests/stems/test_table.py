@@ -129,13 +129,3 @@ def test_whatever_cells_hold_they_become_finite_vectors_or_a_reason(column, cell
             assert found.startswith('column "x" ')
         else:
             assert embedded(made, [found]).isfinite().all()
-
-
-def test_a_stem_is_built_again_from_its_config():
-    made = stem()
-    told = made.config()
-    again = TableStem(WIDTH, TableStem.Options(**told["options"]), told["fitted"])
-    again.load_state_dict(made.state_dict())
-    examples = made.tokens([{"table": ROWS[0]}])
-    assert_close(embedded(again, examples), embedded(made, examples))
-    assert again.key() == made.key()

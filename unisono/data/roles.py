@@ -37,10 +37,12 @@ class Role:
             there is no answer) or references (list[str]: texts of which each would do). Every value but a required
             input may be None: a partial label costs nothing.
         required: the source must have the column, and of the input kinds each row a value.
+        stem: of an input, the stem that reads it; default: that of its kind.
     """
 
     kind: Kind
     required: bool = True
+    stem: str | None = None
 
 
 class Unfit(ValueError):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ _FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
 _CODINGS = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "VORBIS", "OPUS")
 _LOWEST, _HIGHEST = 1_000, 192_000  # Hz
 _CHANNELS = 8
+_CHUNKS = 64  # of a WAV file that are looked at for its samples
 _BLOCK = 1 << 16  # frames decoded at once
 _LOUDEST = 1e4  # where 1 is full scale
 _TYPES = {"s16le": "<i2", "s16be": ">i2", "s32le": "<i4", "s32be": ">i4", "f32le": "<f4", "f32be": ">f4", "u8": "u1"}
@@ -100,6 +101,9 @@ def _decoded(path: str | None, content: bytes, seconds: float) -> tuple[np.ndarr
     except (ImportError, OSError) as error:  # OSError: its library is not there
         raise NotInstalled(f'sounds are read by soundfile ({error}); pip install "unisono[audio]"') from None
     try:
+        with BytesIO(content) if path is None else open(path, "rb") as whole:
+            if content[:4] == b"RIFF" and _ends_early(whole):
+                raise Unreadable("a WAV file that ends before its sound does")
         with soundfile.SoundFile(BytesIO(content) if path is None else path) as file:
             if file.format not in _FORMATS or file.subtype not in _CODINGS:
                 raise Unreadable(f"a sound coded as {file.subtype}, which is not read")
@@ -115,6 +119,22 @@ def _decoded(path: str | None, content: bytes, seconds: float) -> tuple[np.ndarr
         raise
     except (RuntimeError, ValueError, TypeError, OSError, MemoryError):
         raise Unreadable("a damaged WAV, FLAC or Ogg file") from None
+
+
+def _ends_early(file: BinaryIO) -> bool:
+    """Whether a WAV file has less than 99 % of the samples that it promises, which libsndfile does not mind. One that
+    was written while the sound went on promises nothing: its length is then beyond 2 GiB.
+    """
+    size, at = file.seek(0, os.SEEK_END), 12
+    for _ in range(_CHUNKS):
+        file.seek(at)
+        if len(head := file.read(8)) < 8:
+            break
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return length < 1 << 31 and size - at - 8 < 0.99 * length
+        at += 8 + length + length % 2
+    return False
 
 
 def _headerless(path: str | None, content: bytes, pcm: Pcm, seconds: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 from unisono.stems.audio import AudioStem
 from unisono.stems.audio_encoder import AudioEncoder
+from unisono.stems.base import Options as StemOptions
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import Contents, Hiding
 from unisono.stems.image import ImageStem
@@ -19,7 +20,7 @@ from unisono.stems.text import TextStem
 
 __all__ = [
     "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",
-    "Stem", "TableStem", "TextStem", "Tokens", "find_stem",
+    "Stem", "StemOptions", "TableStem", "TextStem", "Tokens", "find_stem",
 ]  # fmt: skip
 
 STEMS: dict[str, type[Stem]] = {

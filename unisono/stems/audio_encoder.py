@@ -8,7 +8,8 @@ Sounds are never padded to one another: those of one length go through the encod
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from math import ceil
 from typing import Any
 
@@ -159,7 +160,8 @@ class AudioEncoder(Stem):
             long = self.steps(batch.shape[1]) > int(self._shape["mask_time_length"])
             self.encoder.model.config.apply_spec_augment = self._masked and long
         dtype = self.encoder.project.weight.dtype
-        return self.encoder.states(lambda m: m(**{k: v.to(dtype) for k, v in taken.items()}).last_hidden_state)
+        with _chance_of_torch() if self.training else nullcontext():
+            return self.encoder.states(lambda m: m(**{k: v.to(dtype) for k, v in taken.items()}).last_hidden_state)
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
@@ -190,6 +192,19 @@ def processor(options: EncoderOptions, config: Mapping[str, Any]) -> dict[str, A
             f"{window // hop} of {bands}"
         )
     return {"rate": rate, "window": window, "hop": hop, "size": int(told["n_fft"]), "bands": bands}
+
+
+@contextmanager
+def _chance_of_torch() -> Iterator[None]:
+    """Within, NumPy's generator follows from torch's: transformers draws its masks from the one, a run is seeded by the
+    other.
+    """
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(int(torch.randint(2**32, ())))  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
 
 
 def _filters(told: Mapping[str, Any]) -> Tensor:

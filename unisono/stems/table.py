@@ -89,8 +89,8 @@ class TableStem(Stem):
         tables: dict[tuple[str, ...], None] = {}
         seen: dict[str, Seen] = {}
         for row in values:
-            if row is None:
-                continue
+            if not isinstance(row, Mapping):
+                continue  # missing; or ``tokens`` will say what it is
             tables.setdefault(tuple(row))
             for name, cell in row.items():
                 column = seen.setdefault(name, Seen(len(seen)))

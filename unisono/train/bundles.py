@@ -12,7 +12,7 @@ import numpy as np
 from unisono.data import Examples
 from unisono.prepare import Tables, labelled
 from unisono.recipe import Recipe, RecipeError
-from unisono.tasks import STEM_OF
+from unisono.tasks import stem_of
 
 NONE = -1  # the example of a task that does not have a row
 PLUS = "+"  # stands in no task's name
@@ -198,9 +198,7 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
     """What two tasks must have in common to share rows: the source, the inputs, how they are read and drawn."""
     wanted, task = recipe.tasks[name], tables.tasks[name]
     source = wanted.data.model_copy(update={"limit": None}).model_dump_json()
-    inputs = tuple(
-        (STEM_OF[r.kind], str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles
-    )
+    inputs = tuple((stem_of(r), str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles)
     weight = recipe.mix.weights.get(name)
     own = name if task.kind.head.hides else None  # what it sees of a row is not what the others see
     return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight, own
