@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.runs import TASKS, run, small
+from tests.train.runs import ROWS, TASKS, run, small
 from unisono import api, files
 from unisono.deploy.errors import ExportError
 from unisono.deploy.export import Done, export
 from unisono.model import MultiTaskModel
+from unisono.prepare import build_model, read_tables
 from unisono.train.run import open_recipe
 
 SOME = {
     "intent": TASKS["intent"],
     "slots": {**TASKS["slots"], "head": {"crf": True}},
     "Encoder": {**TASKS["intent"], "head": {"pool": "mean"}},
+    "en-de": TASKS["en-de"],
 }
 
 
@@ -44,6 +46,7 @@ def test_the_folder_is_vouched_for_by_its_manifest(done):
     assert {*named, "unisono.json", "README.md"} == {path.name for path in done.folder.iterdir()}
     assert all(files.sha256(done.folder / name) == digest for name, digest in named.items())
     assert told["tasks"].keys() == SOME.keys()
+    assert told["tasks"]["en-de"]["step"] == "en-de.step" and "en-de.pieces.json" in told["files"]
     assert told["tasks"]["Encoder"]["graph"] == "Encoder-2" and told["tasks"]["Encoder"]["reads"] == "grid"
 
 
@@ -65,6 +68,24 @@ def test_without_data_it_is_checked_on_made_up_texts(model, tmp_path):
     assert done.tasks["slots"].made_up and done.tasks["slots"].rows == 9
     assert "no recipe here: the graphs are checked on made-up texts" in said
     assert "9 made-up texts" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_what_cannot_be_exported_is_refused_with_the_way_out(tmp_path):
+    tasks = {"hidden": {"kind": "mask", "data": ROWS}, "intent": TASKS["intent"], "slots": TASKS["slots"]}
+    recipe = small(tmp_path / "run", tasks)
+    model = build_model(recipe, read_tables(recipe, run=None))
+    with pytest.raises(ExportError) as refused:
+        export(model, tmp_path / "out", source="model")
+    assert str(refused.value) == (
+        'task "hidden" (kind mask): Mask cannot be exported; leave it out: --task intent --task slots'
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_family_that_runs_padded_is_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model.trunk, "packs", False)
+    with pytest.raises(ExportError, match="trunk family 'bert' does not run on packs, which exported graphs need"):
+        export(model, tmp_path / "out", source="model")
 
 
 def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch):

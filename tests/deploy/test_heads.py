@@ -10,9 +10,9 @@ import torch
 from tests.heads.contract import CASES, Case
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads import KNOWN, Exported, exported
+from unisono.deploy.heads.base import difference
 from unisono.deploy.onnxfile import to_onnx
 from unisono.deploy.sessions import Session
-from unisono.deploy.verify import difference
 from unisono.heads import Head
 
 CAN = [case for case in CASES if case.head in KNOWN]
@@ -30,6 +30,11 @@ def made(name: str) -> tuple[Head, Exported, Session]:
     return head, ready, Session(to_onnx(ready.graph))
 
 
+@cache
+def step_of(name: str) -> Session:
+    return Session(to_onnx(made(name)[1].steps["step"]))
+
+
 @pytest.mark.parametrize("case", CAN, ids=lambda case: case.name)
 @pytest.mark.parametrize("rows", [1, 2, 8], ids=lambda n: f"{n} rows")
 def test_the_graph_says_what_the_head_says(case: Case, rows: int):
@@ -41,6 +46,9 @@ def test_the_graph_says_what_the_head_says(case: Case, rows: int):
     assert found.keys() == wanted.keys()
     for name in wanted:
         assert difference(found[name], wanted[name]) < 1e-5, name
+    if ready.walk:
+        with torch.no_grad():
+            assert ready.walk(states, found, step_of(case.name)) < 1e-5
 
 
 @pytest.mark.parametrize("name", sorted(CANNOT))

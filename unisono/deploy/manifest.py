@@ -48,7 +48,6 @@ def manifest(
             "most": trunk.positions,
             "types": trunk.takes_types,
             "positions": trunk.takes_positions,
-            "position_offset": 0,  # the graph adds what the family begins with
         },
         "text": {"tokenizer": TOKENIZER, "max_length": text.max_length},
         "graphs": graphs,

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from unisono.deploy.encoder import STATES, encoder_feed
 from unisono.deploy.errors import ExportError
+from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.plan import ENCODER, Plan
 from unisono.deploy.rows import Example
 from unisono.packed import Packed, passes
 
 EXACT = 1e-4  # how far an output in fp32 may be from the model's, in units of the largest output where that is over 1
-Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,10 @@ def _gap(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, R
     wanted = head.expected(states, batch.targets)
     given = run[ENCODER](encoder_feed(plan.model, batch.inputs))[STATES]
     found = run[head.graph.name](head.feed(Packed(given, states.layout), batch.targets))
-    return max(difference(given, states.values), *(difference(found[n], w) for n, w in wanted.items()))
-
-
-def difference(found: Tensor, wanted: Tensor) -> float:
-    """The greatest difference, over 1 or the greatest value. Infinite where one is no number or the shapes differ."""
-    if found.shape != wanted.shape:
-        return float("inf")
-    if not wanted.numel():
-        return 0.0
-    apart = (found - wanted).abs().max() / wanted.abs().max().clamp(min=1)
-    return float(apart) if bool(apart.isfinite()) else float("inf")
+    apart = [difference(given, states.values), *(difference(found[n], w) for n, w in wanted.items())]
+    if head.walk is not None:
+        apart.append(head.walk(states, found, run[head.steps["step"].name]))
+    return max(apart)
 
 
 def demand(checked: Mapping[str, Checked]) -> None:

@@ -10,12 +10,15 @@ from unisono.deploy.heads.base import Exported
 from unisono.deploy.heads.matched import matched
 from unisono.deploy.heads.placed import spanned, tagged
 from unisono.deploy.heads.pooled import classified, regressed
+from unisono.deploy.heads.written import written
 from unisono.heads import Head
+from unisono.heads.caption import Answer, Caption
 from unisono.heads.classify import Classify
 from unisono.heads.match import Match
 from unisono.heads.regress import Regress
 from unisono.heads.span import Span
 from unisono.heads.tag import Tag
+from unisono.heads.translate import Translate
 
 __all__ = ["KNOWN", "Exported", "exported"]
 
@@ -26,6 +29,9 @@ KNOWN: dict[type[Head], Callable[[Any, str], Exported]] = {
     Tag: tagged,
     Span: spanned,
     Match: matched,
+    Translate: written,
+    Caption: written,
+    Answer: written,
 }
 
 

@@ -19,6 +19,9 @@ from unisono.packed import Layout, Packed
 Reads = Literal["first", "grid", "places"]
 
 
+Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # a graph
+
+
 @dataclass(frozen=True)
 class Exported:
     """A head as graphs, and what turns their outputs into predictions.
@@ -31,6 +34,8 @@ class Exported:
         expected: the same outputs, by the head itself: what the graph must give.
         steps: further graphs, by what they are.
         files: further files of the folder, name -> text.
+        walk: of heads that write: states, what ``graph`` gave of them, and the step -> how far its logits are from the
+            head's own, at most.
     """
 
     graph: Graph
@@ -40,6 +45,7 @@ class Exported:
     index: Callable[[Targets], Tensor] | None = None
     steps: Mapping[str, Graph] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    walk: Callable[[Packed, Mapping[str, Tensor], Run], float] | None = None
 
     def feed(self, states: Packed, targets: Targets) -> dict[str, Tensor]:
         """The inputs of ``graph``."""
@@ -63,3 +69,13 @@ def example(width: int, reads: Reads) -> tuple[dict[str, Tensor], dict[str, tupl
     }[reads]
     dims: dict[str, tuple[str | None, ...]] = {"first": ("B",), "grid": ("B", "L"), "places": ("W",)}
     return {"states": torch.randn(layout.total, width), "index": index}, {"states": ("N", None), "index": dims[reads]}
+
+
+def difference(found: Tensor, wanted: Tensor) -> float:
+    """The greatest difference, over 1 or the greatest value. Infinite where one is no number or the shapes differ."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    if not wanted.numel():
+        return 0.0
+    apart = (found - wanted).abs().max() / wanted.abs().max().clamp(min=1)
+    return float(apart) if bool(apart.isfinite()) else float("inf")
