@@ -50,11 +50,13 @@ MAY: dict[str, set[str]] = {
     "api": {"train", "evaluate", "prepare", "model", "recipe"},
     "study": {"api", "train", "evaluate", "prepare", "model", "kinds", "tasks", "heads", "metrics", "data", "recipe"},
     "report": {"recipe"},
+    "client": set(),
     "ask": {"model", "tasks", "heads", "data", "recipe"},
+    "remote": {"ask", "client"},
     "said": set(),
     "draw": {"report.colours"},
     "targets": set(),
-    "predicting": {"ask", "said", "draw", "targets", "show", "model", "heads"},
+    "predicting": {"ask", "said", "draw", "targets", "show", "heads"},
     "together": {"model", "inputs", "stems", "heads", "runtime"},
     "deploy": {
         "model",
@@ -85,9 +87,11 @@ MAY: dict[str, set[str]] = {
         "serve",
         "show",
         "ask",
+        "client",
         "predicting",
+        "remote",
     },
-    "__init__": {"api", "model", "recipe"},  # when first used
+    "__init__": {"api", "client", "model", "recipe"},  # when first used
 }
 
 
@@ -172,9 +176,11 @@ HELP = (
         "import unisono.data",
         "import unisono.doctor",
         "import unisono.runtime",
+        "import unisono; unisono.Client('http://localhost')",
+        "import unisono.remote, unisono.predicting",
         HELP,
     ],
-    ids=["unisono", "recipe", "data", "doctor", "runtime", "help"],
+    ids=["unisono", "recipe", "data", "doctor", "runtime", "client", "remote", "help"],
 )
 def test_no_torch(code):
     heavy = "{'torch', 'transformers', 'accelerate', 'sklearn'}"

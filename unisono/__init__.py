@@ -1,7 +1,8 @@
 """Unisono: one Transformer, every task. The public face; importing it imports no torch.
 
-``unisono.train(recipe)`` learns a recipe, ``unisono.load(folder)`` brings back what was learned, and
-``unisono.evaluate(folder)`` scores it. Each name loads its module when it is first used.
+``unisono.train(recipe)`` learns a recipe, ``unisono.load(folder)`` brings back what was learned,
+``unisono.evaluate(folder)`` scores it, and ``unisono.Client(url)`` asks a model that is served. Each name loads its
+module when it is first used.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unisono.api import evaluate, load, train, vectors
+    from unisono.client import Client
     from unisono.model import MultiTaskModel
     from unisono.recipe import Recipe
 
 __version__ = "0.1.0"
-__all__ = ["MultiTaskModel", "Recipe", "__version__", "evaluate", "load", "train", "vectors"]
+__all__ = ["Client", "MultiTaskModel", "Recipe", "__version__", "evaluate", "load", "train", "vectors"]
 
 _HOME = {
+    "Client": "unisono.client",
     "MultiTaskModel": "unisono.model",
     "Recipe": "unisono.recipe",
     "evaluate": "unisono.api",

@@ -1,20 +1,22 @@
-"""ask: what a person types (sentences, files, folders, values by role), and which tasks of a model can answer it."""
+"""ask: what a person types (sentences, files, folders, values by role), and which tasks can answer it. No torch."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unisono.data.readers.recordings import SOUNDS
-from unisono.heads import Prediction
-from unisono.model import BadInput, MultiTaskModel
 from unisono.pictures import SUFFIXES
 from unisono.recipe import nearest
-from unisono.tasks import Task
+
+if TYPE_CHECKING:
+    from unisono.heads import Prediction
+    from unisono.model import MultiTaskModel
+    from unisono.tasks import Task
 
 MEDIA = {"image": SUFFIXES, "audio": SOUNDS}
 OPTIONS = ("text", "pair", "question", "context", "image", "audio", "sequence")  # roles that are options of their own
@@ -25,6 +27,30 @@ _AT_ONCE = {True: 16, False: 256}  # inputs that are read before any is answered
 
 class AskError(Exception):
     """A question that the model cannot take; one line, with what would do."""
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a task takes, seen from outside: of a model in memory or behind a server.
+
+    Args:
+        kind: its name.
+        inputs: the roles that a row is asked for.
+        reads: role -> what it holds, of these and what else a row may bring.
+        options: what a question may say beside its row, such as ``beams``.
+    """
+
+    kind: str
+    inputs: tuple[str, ...]
+    reads: Mapping[str, str]
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: Task) -> Takes:
+        """A task's of a model in memory: the roles that it was taught to read, and what a row may tell its head."""
+        known = {**task.kind.inputs, **task.kind.told}
+        reads = {role: what.kind for role, what in known.items() if role in task.roles}
+        return cls(task.kind.name, tuple(task.inputs), reads, tuple(signature(task.kind.head.predict).parameters))
 
 
 @dataclass(frozen=True)
@@ -43,21 +69,21 @@ class Given:
     value: str = ""
     named: Mapping[str, Any] = field(default_factory=dict)
 
-    def row(self, task: Task, *, partly: bool = False) -> dict[str, Any] | None:
+    def row(self, task: Takes, *, partly: bool = False) -> dict[str, Any] | None:
         """As a row of a task; None where the task does not read all of it, or asks for more.
 
         Args:
             partly: inputs that the task asks for may be absent: the model will say so, or do without.
         """
-        known = reads(task)
+        known = task.reads
         row = {role: value for role, value in self.named.items() if role in known}
         if len(row) < len(self.named) and not partly:
             return None
         if self.kind is not None:
-            role = next((r for r in task.inputs if r not in row and self._suits(task.kind.inputs[r].kind)), None)
+            role = next((r for r in task.inputs if r not in row and self._suits(known[r])), None)
             if role is None:
                 return None
-            row[role] = self.value.split() if task.kind.inputs[role].kind == "tokens" else self.value
+            row[role] = self.value.split() if known[role] == "tokens" else self.value
         row = {role: row[role] for role in known if role in row}
         return row if partly or all(row.get(role) for role in task.inputs) else None
 
@@ -65,7 +91,7 @@ class Given:
         return kind == self.kind or (self.kind == "text" and kind == "tokens")
 
 
-def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, Sequence[str]]) -> list[Given]:
+def gather(tasks: Mapping[str, Takes], typed: Sequence[str], named: Mapping[str, Sequence[str]]) -> list[Given]:
     """The inputs of a command line.
 
     Args:
@@ -77,10 +103,10 @@ def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, 
         AskError: a role that no task has, numbers of values that do not go together, a file that no task reads.
     """
     for role in named:
-        known = {r: None for task in tasks.values() for r in reads(task)}
+        known = {r: None for task in tasks.values() for r in task.reads}
         if role not in known:
             raise AskError(f'no task asked here has the input "{role}"{nearest(role, known)}')
-    sorts: set[str] = {task.kind.inputs[role].kind for task in tasks.values() for role in task.inputs}
+    sorts: set[str] = {task.reads[role] for task in tasks.values() for role in task.inputs}
     inputs = [given for value in typed for given in _typed(value, sorts)]
     counts = {len(values) for values in named.values()} | ({len(inputs)} if inputs else set())
     most = max(counts, default=0)
@@ -99,17 +125,12 @@ def gather(tasks: Mapping[str, Task], typed: Sequence[str], named: Mapping[str, 
     return out
 
 
-def reads(task: Task) -> list[str]:
-    """The roles that a task was taught to read, and what else a row may tell its head."""
-    return [role for role in (*task.kind.inputs, *task.kind.told) if role in task.roles]
-
-
 def listed(rows: Sequence[Mapping[str, Any]]) -> list[Given]:
     """Rows of a file: role -> value. What a task does not read, such as its label, is passed over."""
     return [Given(row, named=row) for row in rows]
 
 
-def only(tasks: Mapping[str, Task]) -> str:
+def only(tasks: Mapping[str, Takes]) -> str:
     """The one task that rows can be meant for."""
     if len(tasks) > 1:
         raise AskError(f"--rows needs --task, as rows are one task's input: {', '.join(tasks)}")
@@ -148,6 +169,18 @@ def _kind(value: str, sorts: set[str]) -> str:
     return "sequence" if words == ["sequence"] else "text"
 
 
+def in_turns(givens: Sequence[Given], tasks: Mapping[str, Takes]) -> Iterator[Sequence[Given]]:
+    """Inputs that are read before any of them is answered: few where they are files."""
+    at_once = _AT_ONCE[any(_has_file(given, tasks) for given in givens)]
+    for start in range(0, len(givens), at_once):
+        yield givens[start : start + at_once]
+
+
+def sentences(givens: Sequence[Given]) -> bool:
+    """Whether all that is given are texts, without a role."""
+    return all(given.kind == "text" and not given.named for given in givens)
+
+
 def answers(
     model: MultiTaskModel,
     givens: Sequence[Given],
@@ -163,75 +196,93 @@ def answers(
     Raises:
         AskError: no task takes the inputs that are given.
     """
+    from unisono.model import BadInput
+
     options = options or {}
-    sentences = bool(model.text_tasks) and not task and all(g.kind == "text" and not g.named for g in givens)
-    at_once = _AT_ONCE[any(_has_file(g, model) for g in givens)]
-    for start in range(0, len(givens), at_once):
-        some = givens[start : start + at_once]
-        if sentences:
+    tasks = {name: Takes.of(model.tasks[name]) for name in ([task] if task else model.tasks)}
+
+    def predicted(name: str, rows: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[int, Prediction | str]]:
+        """Each row's prediction, or why it has none."""
+        rows = dict(rows)
+        while rows:
+            try:
+                found = model.predict(name, rows.values(), **options.get(name, {}))
+            except BadInput as bad:
+                at = list(rows)[bad.at]
+                yield at, bad.reason
+                del rows[at]
+                continue
+            yield from zip(rows, found, strict=True)
+            return
+
+    for some in in_turns(givens, tasks):
+        if model.text_tasks and not task and sentences(givens):
             yield from zip(some, model.predict_all([g.value for g in some], **options), strict=True)
         else:
-            yield from zip(some, _asked(model, some, task, options), strict=True)
+            yield from zip(some, asked(tasks, some, predicted, partly=bool(task)), strict=True)
 
 
-def _asked(
-    model: MultiTaskModel, givens: Sequence[Given], task: str, options: Mapping[str, Mapping[str, Any]]
+def asked(
+    tasks: Mapping[str, Takes],
+    givens: Sequence[Given],
+    predicted: Callable[[str, Mapping[int, dict[str, Any]]], Iterable[tuple[int, Prediction | str]]],
+    *,
+    partly: bool,
 ) -> list[dict[str, Prediction] | str]:
+    """Of each input task -> prediction, or the reason why it cannot be used.
+
+    Args:
+        tasks: those that are asked, each with the inputs that it takes.
+        predicted: a task's name and its rows by their number -> each number with a prediction, or with a reason.
+        partly: inputs that the one task asks for may be absent.
+
+    Raises:
+        AskError: no task takes an input.
+    """
     found: list[dict[str, Prediction]] = [{} for _ in givens]
     reasons: dict[int, str] = {}
-    asked = set()
-    for name in [task] if task else model.tasks:
-        rows = {at: given.row(model.tasks[name], partly=bool(task)) for at, given in enumerate(givens)}
+    used = set()
+    for name, takes in tasks.items():
+        rows = {at: given.row(takes, partly=partly) for at, given in enumerate(givens)}
         use = {at: row for at, row in rows.items() if row is not None and at not in reasons}
-        asked |= set(use)
-        while use:
-            try:
-                told = model.predict(name, use.values(), **options.get(name, {}))
-            except BadInput as bad:
-                at = list(use)[bad.at]
-                reasons[at] = bad.reason
-                del use[at]
-                continue
-            for at, prediction in zip(use, told, strict=True):
+        used |= set(use)
+        for at, prediction in predicted(name, use) if use else ():
+            if isinstance(prediction, str):
+                reasons[at] = prediction
+            else:
                 found[at][name] = prediction
-            break
     for at, given in enumerate(givens):
-        if at not in asked:
-            raise AskError(_nobody(model.tasks if not task else {task: model.tasks[task]}, given))
+        if at not in used:
+            raise AskError(_nobody(tasks, given))
     return [reasons.get(at, found[at]) for at in range(len(givens))]
 
 
-def _nobody(tasks: Mapping[str, Task], given: Given) -> str:
+def _nobody(tasks: Mapping[str, Takes], given: Given) -> str:
     """Why no task could be asked, and what they take."""
     have = " and ".join([*([_ARTICLE.get(given.kind, "a text")] if given.kind else []), *given.named]) or "nothing"
     take = "; ".join(f"{name}: {takes(task)}" for name, task in tasks.items())
     return f"no task asked here takes {have}. What they take: {take}"
 
 
-def takes(task: Task) -> str:
+def takes(task: Takes) -> str:
     """How the inputs of a task are given on the command line."""
     roles = task.inputs
     if len(roles) == 1:
-        kind = task.kind.inputs[roles[0]].kind
+        kind = task.reads[roles[0]]
         return {"image": "photo.jpg", "audio": "sound.wav", "sequence": "CCO"}.get(kind, '"A sentence."')
     shown = {"image": "photo.jpg", "audio": "sound.wav"}
-    values = {role: shown.get(task.kind.inputs[role].kind, "...") for role in roles}
+    values = {role: shown.get(task.reads[role], "...") for role in roles}
     return " ".join(f"--{role} {v}" if role in OPTIONS else f"--input {role}={v}" for role, v in values.items())
 
 
-def example(tasks: Mapping[str, Task]) -> str:
+def example(tasks: Mapping[str, Takes]) -> str:
     """What to type after ``unisono predict RUN``: a sentence where a task takes one, else what the first task takes."""
     ways = [takes(task) for task in tasks.values()]
     return next((way for way in ways if way.startswith('"')), ways[0])
 
 
-def with_beams(tasks: Mapping[str, Task]) -> list[str]:
-    """Those whose head searches with beams."""
-    return [name for name, task in tasks.items() if "beams" in signature(task.kind.head.predict).parameters]
-
-
-def _has_file(given: Given, model: MultiTaskModel) -> bool:
-    kinds = {role: known.kind for task in model.tasks.values() for role, known in task.kind.inputs.items()}
+def _has_file(given: Given, tasks: Mapping[str, Takes]) -> bool:
+    kinds = {role: kind for task in tasks.values() for role, kind in task.reads.items()}
     return given.kind in MEDIA or any(kinds.get(role) in MEDIA for role in given.named)
 
 

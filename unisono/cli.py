@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +45,8 @@ def train(
         from unisono import ask
         from unisono.tasks import resolve
 
-        show.trained(done, wanted, example=ask.example(resolve(wanted)), as_json=json)
+        takes = {name: ask.Takes.of(task) for name, task in resolve(wanted).items()}
+        show.trained(done, wanted, example=ask.example(takes), as_json=json)
     if done.reason == "interrupted":
         raise typer.Exit(130)
 
@@ -83,11 +86,17 @@ def evaluate(
 
 @app.command()
 def predict(
-    run: ModelFolder,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(help="sentences, files (images, sounds), or folders of files; none: lines of standard input"),
+        typer.Argument(
+            metavar="RUN INPUT...",
+            help="the folder of a run or a model (not with --url), then sentences, files (images, sounds), or folders "
+            "of files; none: lines of standard input",
+        ),
     ] = None,
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="ask a server in place of a folder; its token is read from UNISONO_TOKEN")
+    ] = "",
     task: Annotated[str, typer.Option(help="only this task; without it, every task that takes the inputs")] = "",
     text: Annotated[list[str] | None, typer.Option(help="this and the next six: an input by its role")] = None,
     pair: Annotated[list[str] | None, typer.Option(help="the second text of a pair")] = None,
@@ -110,7 +119,7 @@ def predict(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Ask a trained model: a sentence, a file, or inputs by their roles."""
+    """Ask a trained model, in a folder or behind a server: a sentence, a file, or inputs by their roles."""
     named = {
         "text": text, "pair": pair, "question": question, "context": context, "image": image, "audio": audio,
         "sequence": sequence,
@@ -121,27 +130,51 @@ def predict(
         if not equals:
             raise typer.BadParameter(f'--input {said}: say it as ROLE=VALUE, such as source="A sentence."')
         wanted.setdefault(role, []).append(value)
-    if rows and (inputs or wanted):
-        raise typer.BadParameter("--rows brings the inputs; give no others beside it")
     typed = list(inputs or ())
+    if not (typed or url):
+        raise typer.BadParameter("say which: the folder of a run or of a model, or --url of a server")
+    run = "" if url else typed.pop(0)
+    if rows and (typed or wanted):
+        raise typer.BadParameter("--rows brings the inputs; give no others beside it")
     if not (rows or typed or wanted):
         if sys.stdin.isatty():
             raise typer.BadParameter('nothing to predict: give a sentence, as unisono predict RUN "A sentence."')
         typed = [line.strip() for line in sys.stdin if line.strip()]
-    from unisono import api, ask, predicting, show
+    from unisono import ask, predicting, show
 
-    model = api.load(run, device=device)
-    if task:
-        model.head(task)
+    answered: Callable[..., Iterator[Any]]
+    classes: dict[str, Any] = {}
+    if url:
+        from unisono import remote
+        from unisono.client import Client
+
+        try:
+            client = Client(url, os.environ.get("UNISONO_TOKEN") or None)
+        except ValueError as error:
+            raise ask.AskError(str(error)) from None
+        tasks = remote.takes(client)
+        if task and task not in tasks:
+            raise ask.AskError(f'the server has no task "{task}"; it has {", ".join(tasks)}')
+        answered = partial(remote.answers, client, tasks)
+    else:
+        from unisono import api
+
+        model = api.load(run, device=device)
+        if task:
+            model.head(task)
+        tasks = {name: ask.Takes.of(known) for name, known in model.tasks.items()}
+        classes = {name: getattr(head, "labels", ()) for name, head in model.heads.items()}
+        answered = partial(ask.answers, model)
     if rows:
-        task = task or ask.only(model.tasks)
+        task = task or ask.only(tasks)
         givens = ask.listed(show.read_rows(rows))
     else:
-        givens = ask.gather({task: model.tasks[task]} if task else model.tasks, typed, wanted)
-    options = {name: {"beams": beams} for name in ask.with_beams(model.tasks)} if beams is not None else {}
+        givens = ask.gather({task: tasks[task]} if task else tasks, typed, wanted)
+    options = {name: {"beams": beams} for name in tasks if beams is not None and "beams" in tasks[name].options}
     refused = predicting.tell(
-        model, givens, task=task, options=options, pictures=draw, sounds=output, least=least, colour=color, as_json=json
-    )
+        answered(givens, task, options), givens, {task: tasks[task]} if task else tasks,
+        classes=classes, pictures=draw, sounds=output, least=least, colour=color, as_json=json,
+    )  # fmt: skip
     if refused:
         raise typer.Exit(1)
 

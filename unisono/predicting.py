@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from unisono import draw, said, show
-from unisono.ask import Given, answers
-from unisono.heads import Prediction
-from unisono.model import MultiTaskModel
+from unisono.ask import Given, Takes
 from unisono.targets import Target, TargetError
+
+if TYPE_CHECKING:
+    from unisono.heads import Prediction
 
 
 def console(colour: bool | None) -> Console:
@@ -24,11 +25,11 @@ def console(colour: bool | None) -> Console:
 
 
 def tell(
-    model: MultiTaskModel,
+    answers: Iterable[tuple[Given, dict[str, Prediction] | str]],
     givens: Sequence[Given],
+    tasks: Mapping[str, Takes],
     *,
-    task: str = "",
-    options: Mapping[str, Mapping[str, Any]] | None = None,
+    classes: Mapping[str, Sequence[str]] | None = None,
     pictures: Path | None = None,
     sounds: Path | None = None,
     least: float = said.LEAST,
@@ -38,17 +39,18 @@ def tell(
     """Answers each input; gives back how many could not be used, each told on standard error.
 
     Args:
-        task: only this one.
-        options: task -> options of its head.
+        answers: each input with what is said of it, or why nothing is. ``givens``: all the inputs.
+        tasks: those that are asked.
+        classes: task -> the names of its classes in their order, so that pictures agree in their colours.
         pictures, sounds: the file or folder for what is drawn, and for what is spoken.
         least: boxes of a lower score are neither drawn nor told.
     """
-    drawing = Target(pictures, ".png", inputs=len(givens), sources=_images(model, givens)) if pictures else None
+    drawing = Target(pictures, ".png", inputs=len(givens), sources=_images(tasks, givens)) if pictures else None
     speaking = Target(sounds, ".wav", inputs=len(givens)) if sounds else None
-    if speaking and not any(t.kind.name == "speak" for n, t in model.tasks.items() if task in ("", n)):
+    if speaking and not any(task.kind == "speak" for task in tasks.values()):
         raise TargetError("--output is for what a task speaks, and no task asked here does")
     lines, documents, refused = console(colour), [], 0
-    for given, found in answers(model, givens, task, options):
+    for given, found in answers:
         if isinstance(found, str):
             refused += 1
             show.failed(f"{said.heading(given.shown).plain}: {found}")
@@ -58,7 +60,7 @@ def tell(
             lines.print(said.heading(given.shown))
             for name, prediction in found.items():
                 lines.print(Text(f"  {name:<12} ").append_text(said.said(prediction, _seen(given), least=least)))
-        paths = _drawn(model, given, found, drawing, least) if drawing else []
+        paths = _drawn(_image(tasks, given), given, found, drawing, least, classes or {}) if drawing else []
         if speaking:
             found, written = _spoken(given, found, speaking)
             paths += written
@@ -74,10 +76,14 @@ def tell(
 
 
 def _drawn(
-    model: MultiTaskModel, given: Given, found: Mapping[str, Prediction], target: Target, least: float
+    image: Any,
+    given: Given,
+    found: Mapping[str, Prediction],
+    target: Target,
+    least: float,
+    classes: Mapping[str, Sequence[str]],
 ) -> list[Path]:
     """A picture for each task whose answer lies on the image; where there is none, one with the words below."""
-    image = _image(model, given)
     if image is None:
         return []
     on = [name for name, prediction in found.items() if "boxes" in prediction or "runs" in prediction]
@@ -85,9 +91,8 @@ def _drawn(
     words = [f"{name}: {said.said(p, _seen(given)).plain}" for name, p in found.items() if name not in on]
     paths = []
     for name in on or [""]:
-        classes = getattr(model.heads[name], "labels", ()) if name else ()
         picture = draw.drawn(
-            image, found[name] if name else {}, classes=classes, lines=asked + words, least=least
+            image, found[name] if name else {}, classes=classes.get(name, ()), lines=asked + words, least=least
         )  # fmt: skip
         path = target.path(image if isinstance(image, str) else "", name if len(on) > 1 else "")
         target.write(draw.png(picture), path)
@@ -116,20 +121,20 @@ def _seen(given: Given) -> Any:
     )
 
 
-def _image(model: MultiTaskModel, given: Given) -> Any:
+def _image(tasks: Mapping[str, Takes], given: Given) -> Any:
     if given.kind == "image":
         return given.value
-    kinds = {role: known.kind for task in model.tasks.values() for role, known in task.kind.inputs.items()}
+    kinds = {role: kind for task in tasks.values() for role, kind in task.reads.items()}
     return next((value for role, value in given.named.items() if kinds.get(role) == "image"), None)
 
 
-def _images(model: MultiTaskModel, givens: Sequence[Given]) -> list[str]:
+def _images(tasks: Mapping[str, Takes], givens: Sequence[Given]) -> list[str]:
     """The images' files.
 
     Raises:
         TargetError: there is none to draw on.
     """
-    found = [image for given in givens if (image := _image(model, given)) is not None]
+    found = [image for given in givens if (image := _image(tasks, given)) is not None]
     if not found:
         raise TargetError("--draw draws on images, and none is given")
     return [image for image in found if isinstance(image, str)]

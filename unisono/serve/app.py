@@ -169,6 +169,7 @@ class Server:
                     "kind": face.kind,
                     "inputs": dict(face.inputs),
                     "required": list(face.required),
+                    "told": dict(face.told),
                     "options": list(face.options),
                     "stream": face.stepwise,
                     "example": {"path": f"/v1/{name}", "body": dict(face.example)},
@@ -258,11 +259,9 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _shown(question: Question, found: Any) -> Any:
-    """A prediction as it is sent: what is said of words comes with the words."""
+    """A prediction as it is sent: what is said of words comes with them, where they were found in a text here."""
     words = question.row.get("tokens")
-    if words is None:
-        return found
-    return {"words": words_of(words) if isinstance(words, str) else words, **found}
+    return {"words": words_of(words), **found} if isinstance(words, str) else found
 
 
 def _event(questions: Sequence[Question], answer: Answer) -> bytes:

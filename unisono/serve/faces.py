@@ -6,10 +6,10 @@ import base64
 import binascii
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, create_model
 
 from unisono.heads import Head
 from unisono.runtime.questions import Question
@@ -17,6 +17,7 @@ from unisono.tasks import Task
 
 MOST_TEXT = 100_000  # characters of one text
 MOST_WORDS = 20_000
+MOST_CELLS = 10_000
 FILES = ("image", "audio")  # inputs that are files: base64 in JSON
 _OPTIONS: Mapping[str, tuple[Any, str]] = {
     "beams": (Annotated[int | None, Field(ge=1, le=16)], "breadth of the search; 1 is greedy and the fastest"),
@@ -29,6 +30,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "sequence": "CCO",
     "image": "<base64 of a PNG or JPEG>",
     "audio": "<base64 of a WAV, FLAC or OGG>",
+    "record": {"column": 1.5, "another": "Oslo"},
 }
 
 
@@ -56,7 +58,12 @@ _File = Annotated[
     Field(min_length=1),
     BeforeValidator(_decoded, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "byte"})]),
 ]
-_TYPES: Mapping[str, Any] = {"text": _Text, "tokens": _Words, "sequence": _Text, "image": _File, "audio": _File}
+_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+_Cells = Annotated[dict[_Name, _Name | FiniteFloat | bool | None], Field(min_length=1, max_length=MOST_CELLS)]
+_TYPES: Mapping[str, Any] = {
+    "text": _Text, "tokens": _Words, "sequence": _Text, "image": _File, "audio": _File, "record": _Cells,
+    "label": _Name,
+}  # fmt: skip
 
 
 class Ask(BaseModel):
@@ -82,6 +89,7 @@ class Face:
         inputs: role -> what it holds. ``required``: of these, the ones without which there is no answer; if none, any.
         ask: validates a request's body. ``example``: one such body.
         stepwise: its answers can be streamed as they grow.
+        told: role -> what it holds, for what a row may say beside its inputs, such as a speaker.
     """
 
     task: str
@@ -92,6 +100,7 @@ class Face:
     example: Mapping[str, Any]
     stepwise: bool
     options: tuple[str, ...]
+    told: Mapping[str, str] = field(default_factory=dict)
 
     def question(self, asked: Ask, *, partial: bool = False) -> Question:
         """
@@ -105,6 +114,7 @@ class Face:
             row = {"tokens": given["text"]}
         if not row:
             raise ValueError(f"nothing to look at: give {' or '.join(self.inputs)}")
+        row |= {name: given[name] for name in self.told if name in given}
         return Question(self.task, row, options, partial)
 
     def question_from(self, given: AskAll, *, partial: bool = False) -> Question | None:
@@ -114,7 +124,7 @@ class Face:
             return None
         row: dict[str, Any] = {}
         for role, kind in self.inputs.items():
-            value = getattr(given, "text" if kind == "tokens" else kind, None)
+            value = getattr(given, "text" if kind == "tokens" else kind, None)  # a table is not asked of all
             if value is not None:
                 row[role] = _value(kind, value)
         if not row or any(role not in row for role in self.required):
@@ -131,6 +141,8 @@ def face_of(name: str, task: Task, head: type[Head]) -> Face:
     for role, kind in {**inputs, **extra}.items():
         must = role in required and kind != "tokens"
         fields[role] = (_TYPES[kind] if must else _TYPES[kind] | None, ... if must else None)
+    told = {role: known.kind for role, known in task.kind.told.items() if known.kind in _TYPES}
+    fields |= {role: (_TYPES[kind] | None, None) for role, kind in told.items()}
     if "tokens" in inputs:
         fields["text"] = (_Text | None, Field(None, description="in place of tokens: a text, split into words here"))
     options = _options(head, task)
@@ -138,7 +150,7 @@ def face_of(name: str, task: Task, head: type[Head]) -> Face:
     ask = create_model(f"Ask_{name}", __base__=Ask, __doc__=f"A request to {name}, {task.kind.name}.", **fields)
     example = {role: _EXAMPLES[kind] for role, kind in inputs.items()}
     every = {**inputs, **extra}
-    return Face(name, task.kind.name, every, required, ask, example, head.stepwise, tuple(options))
+    return Face(name, task.kind.name, every, required, ask, example, head.stepwise, tuple(options), told)
 
 
 def _options(head: type[Head], task: Task) -> dict[str, Any]:
@@ -165,8 +177,10 @@ def cost(question: Question) -> int:
     for value in question.row.values():
         if isinstance(value, str):
             total += len(value)
-        elif isinstance(value, Mapping):  # a file
+        elif isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):  # a file
             total += 1024 + len(value["bytes"]) // 64
+        elif isinstance(value, Mapping):  # a table's row: about a token a cell
+            total += 4 * len(value)
         else:
             total += sum(len(word) + 1 for word in value)
     return total

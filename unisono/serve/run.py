@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -66,11 +67,7 @@ def serve(load: Callable[[], Engine], folder: Path, settings: Settings) -> None:
 async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, bound: socket.socket) -> None:
     batcher = Batcher(load(), patience=settings.patience)
     server = Server(batcher, limits=settings.limits, token=settings.token, hosts=LOOPBACK)
-    config = uvicorn.Config(
-        server.app, log_level="warning", access_log=False, server_header=False, lifespan="on",
-        timeout_graceful_shutdown=int(settings.drain), timeout_keep_alive=30, backlog=1024,
-    )  # fmt: skip
-    web = _Web(config, server)
+    web = _Web(uvicorn.Config(server.app, **settings_of_uvicorn(settings.drain)), server)
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
     if hasattr(signal, "SIGHUP"):
@@ -86,6 +83,18 @@ async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, b
     finally:
         for job in jobs:
             job.cancel()
+
+
+def settings_of_uvicorn(drain: float) -> dict[str, Any]:
+    """How uvicorn is set up.
+
+    Args:
+        drain: seconds that it waits for answers once it is told to end.
+    """
+    return {
+        "log_level": "warning", "access_log": False, "server_header": False, "lifespan": "on",
+        "timeout_graceful_shutdown": int(drain), "timeout_keep_alive": 30, "backlog": 1024,
+    }  # fmt: skip
 
 
 class _Web(uvicorn.Server):
