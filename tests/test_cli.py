@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,14 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.commands import unisono
 from tests.train.runs import TASKS, run, small
-
-
-def unisono(*arguments: str, **kwargs) -> subprocess.CompletedProcess:
-    """Runs the command in a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **kwargs.pop("env", {})}
-    command = [sys.executable, "-m", "unisono.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **kwargs)
 
 
 @pytest.fixture(scope="module")

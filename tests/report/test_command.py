@@ -7,11 +7,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+from tests.commands import unisono
 from tests.report.folders import write_run
-
-
-def unisono(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "unisono.cli", *arguments], capture_output=True, text=True, timeout=60)
 
 
 def test_the_report_is_written_and_named(tmp_path):

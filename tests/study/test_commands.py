@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.commands import unisono
 from tests.train.runs import TASKS, small
 from unisono.study import tables
-
-
-def unisono(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "unisono.cli", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
 
 
 def write(folder: Path, **more) -> str:

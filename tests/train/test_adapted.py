@@ -114,11 +114,11 @@ def test_bf16_trains(tmp_path, trunk):
 
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(tmp_path, trunk):
-    for name, count in (("one", 1), ("two", 2)):
+    for name, train_on in (("one", processes.alone), ("two", processes.together)):
         recipe = adapted(tmp_path / name, trunk, STILL, dropout=0.0, balance="upgrad", trunk_lr=1e-2)
         path = tmp_path / f"{name}.yaml"
         path.write_text(recipe.to_yaml())
-        processes.train(path, count)
+        train_on(path)
     one, two = (processes.steps(tmp_path / name) for name in ("one", "two"))
     for a, b in zip(one, two, strict=True):
         assert a["losses"] == pytest.approx(b["losses"], rel=2e-4)

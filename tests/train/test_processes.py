@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,18 +12,33 @@ from pathlib import Path
 import pytest
 import yaml
 
+import unisono
 from tests.train.runs import TASKS, small
 
 pytestmark = pytest.mark.slow
 
 
-def train(recipe: Path, processes: int) -> None:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = [sys.executable, *launcher, "-m", "unisono.cli", "train", str(recipe)]
+ROOT = Path(__file__).parents[2]
+
+
+def alone(recipe: Path) -> None:
+    """Trains in this process."""
+    unisono.train(recipe)
+
+
+def launched(*arguments: str) -> None:
+    """Two processes that run a module."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=280, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+        [*launcher, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def together(*recipes: Path) -> None:
+    """Trains recipes in turn on two processes."""
+    launched("tests.train.several", *map(str, recipes))
 
 
 def write(path: Path, run: Path, *, balance: object = "sum", without: str = "", **settings) -> Path:
@@ -38,40 +54,42 @@ def steps(run: Path) -> list[dict]:
     return [e for e in events if e["event"] == "stepped"]
 
 
-@pytest.mark.parametrize(
-    ("balance", "without"),
-    [
-        ("sum", ""),
-        ("upgrad", ""),
-        ({"method": "upgrad", "hold": 2}, ""),
-        ({"method": "upgrad", "scope": "features"}, "slots"),  # the other two label the same rows
-        ("auto", ""),
-    ],
-)
-def test_two_processes_take_the_steps_of_one(tmp_path, balance, without):
-    train(write(tmp_path / "one.yaml", tmp_path / "one", balance=balance, without=without), 1)
-    train(write(tmp_path / "two.yaml", tmp_path / "two", balance=balance, without=without), 2)
-    one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
-    assert [e["rows"] for e in one] == [e["rows"] for e in two]
-    assert [e["units"] for e in one] == [e["units"] for e in two]
-    for a, b in zip(one, two, strict=True):
-        assert a["losses"] == pytest.approx(b["losses"], rel=2e-4)
+BALANCES: dict[str, dict[str, object]] = {
+    "sum": {},
+    "upgrad": {"balance": "upgrad"},
+    "hold": {"balance": {"method": "upgrad", "hold": 2}},
+    # Two tasks label the same rows.
+    "features": {"balance": {"method": "upgrad", "scope": "features"}, "without": "slots"},
+    "auto": {"balance": "auto"},
+}
 
 
-@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
-def test_either_resumes_the_other(tmp_path, first, then):
-    train(write(tmp_path / "whole.yaml", tmp_path / "whole"), 1)
-    # The same run cut in two: the checkpoint of step 3 is all that is left when the second begins.
-    recipe = write(tmp_path / "cut.yaml", tmp_path / "cut")
-    train(recipe, first)
-    (tmp_path / "cut" / "finished.json").unlink()
-    checkpoint = tmp_path / "cut" / "checkpoints" / "step-00000006"
-    for file in checkpoint.iterdir():
-        file.unlink()
-    checkpoint.rmdir()
-    train(recipe, then)
-    for a, b in zip(steps(tmp_path / "whole"), steps(tmp_path / "cut"), strict=True):
-        assert a["losses"] == pytest.approx(b["losses"], rel=2e-4)
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    for name, how in BALANCES.items():
+        alone(write(tmp_path / f"{name}.yaml", tmp_path / name / "one", **how))
+    together(*(write(tmp_path / f"{name}.yaml", tmp_path / name / "two", **how) for name, how in BALANCES.items()))
+    for name in BALANCES:
+        one, two = steps(tmp_path / name / "one"), steps(tmp_path / name / "two")
+        assert [e["rows"] for e in one] == [e["rows"] for e in two], name
+        assert [e["units"] for e in one] == [e["units"] for e in two], name
+        for a, b in zip(one, two, strict=True):
+            assert a["losses"] == pytest.approx(b["losses"], rel=2e-4), name
+
+
+def test_either_resumes_the_other(tmp_path):
+    whole = write(tmp_path / "whole.yaml", tmp_path / "whole")
+    alone(whole)
+    cut = {name: write(tmp_path / f"{name}.yaml", tmp_path / name) for name in ("one", "two")}
+    alone(cut["one"])
+    launched("unisono.cli", "train", str(cut["two"]))
+    for name in cut:  # as if the run had ended there: the checkpoint of step 3 is all that is left
+        (tmp_path / name / "finished.json").unlink()
+        shutil.rmtree(tmp_path / name / "checkpoints" / "step-00000006")
+    launched("unisono.cli", "train", str(cut["one"]))
+    alone(cut["two"])
+    for name in cut:
+        for a, b in zip(steps(tmp_path / "whole"), steps(tmp_path / name), strict=True):
+            assert a["losses"] == pytest.approx(b["losses"], rel=2e-4), name
 
 
 def test_stages_and_mixes_are_the_same_on_two_processes(tmp_path):
@@ -84,12 +102,12 @@ def test_stages_and_mixes_are_the_same_on_two_processes(tmp_path):
         ],
         "mix": {"by": "gradient-norm"},
     }
-    for name, processes in (("one", 1), ("two", 2)):
+    for name, train in (("one", alone), ("two", together)):
         path = write(tmp_path / f"{name}.yaml", tmp_path / name, steps=12, evaluate_every=2)
         recipe = yaml.safe_load(path.read_text())
         recipe["tasks"]["intent"] |= {"patience": 2, "when_done": "distill"}
         path.write_text(yaml.safe_dump({**recipe, **more}))
-        train(path, processes)
+        train(path)
     one, two = steps(tmp_path / "one"), steps(tmp_path / "two")
     assert [e["rows"] for e in one] == [e["rows"] for e in two]
     for a, b in zip(one, two, strict=True):
