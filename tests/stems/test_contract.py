@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from itertools import combinations
@@ -97,6 +98,13 @@ def test_it_is_built_again_from_its_config(case, stem, tmp_path):
     assert plain(examples) == plain(read(stem, case.rows))
     assert torch.equal(embedded(again, examples), embedded(stem, examples))
     assert again.key() == stem.key()
+
+
+@each
+def test_a_copy_says_the_same(case, stem):
+    again = copy.deepcopy(stem)
+    assert plain(again.tokens(case.rows)) == plain(stem.tokens(case.rows))
+    assert torch.equal(embedded(again, read(again, case.rows)), embedded(stem, read(stem, case.rows)))
 
 
 @each

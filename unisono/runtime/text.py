@@ -45,6 +45,10 @@ class Reader:
         self._words.no_padding()
         self._lock = Lock()
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Reader:
+        """Itself: nothing in it changes from one call to the next, and models that are copied need not have two."""
+        return self
+
     def tokens(self, rows: Sequence[Mapping[str, Any]], *, words: bool, most: int) -> list[dict[str, np.ndarray]]:
         """Tokens of a batch of rows.
 
