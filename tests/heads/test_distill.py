@@ -18,6 +18,8 @@ torch.set_num_threads(1)  # the tensors are tiny: threads only wait for one anot
 
 # fields of targets that hold a label, by head
 LABELS = ("label", "value", "tags", "labels", "mask", "classes", "answer", "characters", "heard", "text_known")
+# heads of numbers and sounds, which no temperature softens
+MEASURED = {"regress", "regress, huber", "dense", "dense, berhu", "speak", "match, scored"}
 every_head = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -70,6 +72,34 @@ def test_units_are_those_of_the_loss_and_missing_labels_cost_nothing(case: Case)
     assert_close(found.total, alone.total, rtol=1e-4, atol=1e-5)
     nothing = case.batch(head, case.unlabelled)
     assert head.distill(*nothing, teacher, nothing[0].like(nothing[0].values.detach())).total.item() == 0
+
+
+@every_head
+def test_a_unit_that_is_supposed_to_have_a_label_is_taught_like_one_that_has(case: Case) -> None:
+    head, teacher = case.build(), teacher_of(case)
+    states, targets = case.batch(head, [*case.rows, *case.unlabelled])
+    supposed, taught = head.supposed(targets), states.like(states.values.detach())
+    if type(head).supposed is Head.supposed:
+        assert supposed is targets
+        return
+    assert head.units(supposed) > head.units(targets)
+    again = head.supposed(supposed)
+    assert head.units(again) == head.units(supposed)
+    whole = head.distill(states, supposed, teacher, taught)
+    part = head.distill(states, targets, teacher, taught)
+    assert whole.units > part.units and whole.total > part.total > 0
+
+
+@every_head
+def test_the_temperature_is_heard(case: Case) -> None:
+    """Where an output is a probability, another temperature makes another loss."""
+    head, teacher = case.build(), teacher_of(case)
+    states, targets = case.batch(head, case.rows)
+    taught = states.like(states.values.detach())
+    cold, hot = (head.distill(states, targets, teacher, taught, temperature=t).total for t in (1.0, 1000.0))
+    assert torch.isfinite(hot)
+    if case.name not in MEASURED:
+        assert not torch.allclose(cold, hot, rtol=1e-3)
 
 
 @every_head

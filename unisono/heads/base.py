@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from unisono.heads.distill import TEMPERATURE
 from unisono.packed import Packed
 
 MISSING = -100  # the target of a unit without a label, in every integer target
@@ -133,16 +134,27 @@ class Head(nn.Module, ABC):
         (only,) = parts
         return only
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """How far this head is from a teacher of the same kind, summed over the units that ``loss`` would sum over.
 
         A head that offers this can hold a task that has left the mix (``when_done: distill``).
 
         Args:
             states: (N, D). ``targets``: as for ``loss``; labels only say which units count, or what a decoder has read.
-            teacher: a frozen copy of this head. ``taught``: (N, D) the states of its own trunk, without gradient.
+            teacher: a frozen head of this kind, with the same ``fitted``. ``taught``: (N, D) the states of its own
+                trunk, without gradient.
+            temperature: T, by which outputs are softened where they are probabilities.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot be distilled")
+
+    def supposed(self, targets: Targets) -> Targets:
+        """The same with some label for every unit that could have one: ``distill`` then counts them all.
+
+        As they are, where a label says more than that a unit counts: a decoder has nothing to read without it.
+        """
+        return targets
 
     def steps(
         self, states: Packed, targets: Targets, *, partial: bool = False, **options: Any

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
-from unisono.heads.distill import soft_classes, soft_labels
+from unisono.heads.distill import TEMPERATURE, soft_classes, soft_labels
 from unisono.heads.names import unknown
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
@@ -138,13 +138,18 @@ class Classify(Head):
             ).sum()  # reduction="sum" would do, but gives NaN gradients when nothing is labelled
         return Loss(total, self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         assert isinstance(teacher, Classify)
         with torch.no_grad():
             goal = teacher.logits(taught)
         measure = soft_labels if self.options.multi else soft_classes
-        each = measure(self.logits(states), goal)  # (B,), with multi (B, V)
+        each = measure(self.logits(states), goal, temperature)  # (B,), with multi (B, V)
         return Loss((each * (targets["label"] != MISSING)).sum(), self.units(targets))
+
+    def supposed(self, targets: Targets) -> Targets:
+        return {**targets, "label": targets["label"].clamp(min=0)}
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets
+from unisono.heads.distill import TEMPERATURE
 from unisono.heads.pixels import PixelOptions, Pixels
 from unisono.heads.places import grids
 from unisono.packed import Packed
@@ -89,7 +90,9 @@ class Dense(Pixels):
             total = total + self._apart(found, goal)
         return Loss(total, self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         assert isinstance(teacher, Dense)
         total = states.values.new_zeros((), dtype=torch.float32)
         with torch.no_grad():

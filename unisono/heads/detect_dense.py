@@ -20,7 +20,7 @@ from unisono.dropout import Dropout
 from unisono.heads.base import Head, Loss, Prediction, Targets
 from unisono.heads.boxes import corners, giou, suppressed
 from unisono.heads.detect import Detect, DetectOptions
-from unisono.heads.distill import soft_labels
+from unisono.heads.distill import TEMPERATURE, soft_labels
 from unisono.heads.patches import UNKNOWN, assigned
 from unisono.heads.places import grids
 from unisono.packed import Packed
@@ -78,14 +78,16 @@ class DetectDense(Detect):
         found = each.new_zeros(states.layout.count).index_add(0, rows, at.to(each.dtype)).clamp(min=1)  # (B,)
         return Loss((each / found[rows]).sum(), self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """The teacher's classes and centredness at every patch, its boxes where it sees an object."""
         assert isinstance(teacher, DetectDense)
         logits, sides, centred, rows = self._guesses(states)
         with torch.no_grad():
             wanted, goal, middle, _ = teacher._guesses(taught)
         seen = wanted.sigmoid().max(1).values  # (M,)
-        each = soft_labels(logits, wanted).sum(1) + soft_labels(centred, middle) * seen
+        each = soft_labels(logits, wanted, temperature).sum(1) + soft_labels(centred, middle, temperature) * seen
         each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != UNKNOWN)
         found = each.new_zeros(states.layout.count).index_add(0, rows, seen).clamp(min=1)  # (B,)
         return Loss((each / found[rows]).sum(), self.units(targets))

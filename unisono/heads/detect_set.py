@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.boxes import edges, giou
 from unisono.heads.detect import Detect, DetectOptions
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.matching import match
 from unisono.heads.places import grids
 from unisono.heads.queries import Queries, places
@@ -104,7 +104,9 @@ class DetectSet(Detect):
         each = each.index_put((layer, row), apart / counts[row].clamp(max=self.options.queries), accumulate=True)
         return Loss((each * (targets["counts"] != _UNKNOWN)).sum(), self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Query by query: the teacher's class, and its box where it sees an object."""
         assert isinstance(teacher, DetectSet)
         logits, boxes = self._guesses(states, targets)
@@ -112,7 +114,7 @@ class DetectSet(Detect):
             wanted, goals = teacher._guesses(taught, targets)
         seen = 1 - wanted.softmax(-1)[..., -1]  # (R, B, Q)
         weights = _NO_OBJECT + (1 - _NO_OBJECT) * seen
-        named = soft_classes(logits.flatten(0, 2), wanted.flatten(0, 2)).view_as(seen)
+        named = soft_classes(logits.flatten(0, 2), wanted.flatten(0, 2), temperature).view_as(seen)
         each = (named * weights).sum(2) / weights.sum(2)
         apart = _SIDES * (boxes - goals).abs().sum(-1) + _OVERLAP * (1 - giou(edges(boxes), edges(goals)))
         each = each + (apart * seen).sum(2) / seen.sum(2).clamp(min=1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, hidden_fields
-from unisono.heads.distill import soft_tokens
+from unisono.heads.distill import TEMPERATURE, soft_tokens
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Packed
 
@@ -142,7 +142,9 @@ class Mask(Head):
                 total = total + (self.values[stem](found).float() - known).abs().mean(1).sum()
         return Loss(total, self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Over what is said of every hidden place."""
         assert isinstance(teacher, Mask)
         total = states.values[:1].float().sum() * 0
@@ -151,7 +153,7 @@ class Mask(Head):
             if stem in self.symbols:
                 there = known != MISSING
                 vectors = self.vectors[stem].float(), teacher.vectors[stem].float()
-                total = total + soft_tokens(ours[there], vectors[0], theirs[there].detach(), vectors[1])
+                total = total + soft_tokens(ours[there], vectors[0], theirs[there].detach(), vectors[1], temperature)
             elif len(known):
                 goal = teacher.values[stem](theirs).float().detach()
                 total = total + (self.values[stem](ours).float() - goal).square().mean(1).sum()

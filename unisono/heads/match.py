@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.readout import Pool, pool
 from unisono.packed import Packed
 
@@ -134,7 +134,9 @@ class Match(Head):
         both = F.cross_entropy(logits, right, reduction="sum") + F.cross_entropy(logits.t(), right, reduction="sum")
         return Loss(both / 2, units)
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         assert isinstance(teacher, Match)
         known = self._taught(targets)
         units = int(known.sum())
@@ -147,7 +149,8 @@ class Match(Head):
             return Loss(F.mse_loss(cosines, goal, reduction="sum"), units)
         # A finite number hides a pair: the divergence of two infinities is none.
         logits, goal = self._logits(*ours, same, hidden=-1e4), teacher._logits(*theirs, same, hidden=-1e4).detach()
-        return Loss((soft_classes(logits, goal).sum() + soft_classes(logits.t(), goal.t()).sum()) / 2, units)
+        both = (soft_classes(logits, goal, temperature), soft_classes(logits.t(), goal.t(), temperature))
+        return Loss((both[0].sum() + both[1].sum()) / 2, units)
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

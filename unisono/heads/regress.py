@@ -17,6 +17,7 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.distill import TEMPERATURE
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
 
@@ -88,13 +89,18 @@ class Regress(Head):
         each = measure(self.values(states), goal, reduction="none")
         return Loss((each * known).sum(), self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Squared error to the value of the teacher, in deviations."""
         assert isinstance(teacher, Regress)
         with torch.no_grad():
             goal = teacher.values(taught)
         each = F.mse_loss(self.values(states), goal, reduction="none")
         return Loss((each * ~targets["value"].isnan()).sum(), self.units(targets))
+
+    def supposed(self, targets: Targets) -> Targets:
+        return {**targets, "value": targets["value"].nan_to_num()}
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

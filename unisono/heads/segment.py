@@ -13,7 +13,7 @@ from pydantic import Field
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.pixels import PixelOptions, Pixels
 from unisono.heads.places import grids
 from unisono.packed import Packed
@@ -94,7 +94,9 @@ class Segment(Pixels):
             total = total + F.cross_entropy(logits, goal, ignore_index=MISSING, reduction="none").sum()
         return Loss(total, self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         assert isinstance(teacher, Segment)
         masks = self.masks(targets)
         total = states.values.new_zeros((), dtype=torch.float32)
@@ -103,7 +105,7 @@ class Segment(Pixels):
         for (rows, logits), (_, goal) in zip(self.maps(states, targets), goals, strict=True):
             known = torch.stack([masks[b] for b in rows]).flatten() != MISSING
             ours, theirs = (x.permute(0, 2, 3, 1).flatten(0, 2) for x in (logits, goal))  # (b * h * w, V)
-            total = total + (soft_classes(ours, theirs) * known).sum()
+            total = total + (soft_classes(ours, theirs, temperature) * known).sum()
         return Loss(total, self.units(targets))
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.readout import Readout
 from unisono.packed import Packed
 
@@ -108,14 +108,19 @@ class Span(Head):
         ]
         return Loss(0.5 * (each[0] + each[1]).sum(), self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Over where answers begin and where they end."""
         assert isinstance(teacher, Span)
         with torch.no_grad():
             goals = teacher.logits(taught, targets)
-        start, end = (soft_classes(x, y) for x, y in zip(self.logits(states, targets), goals, strict=True))
+        start, end = (soft_classes(x, y, temperature) for x, y in zip(self.logits(states, targets), goals, strict=True))
         known = targets["answer"][:, 0] != MISSING
         return Loss((0.5 * (start + end) * known).sum(), self.units(targets))
+
+    def supposed(self, targets: Targets) -> Targets:
+        return {**targets, "answer": targets["answer"].clamp(min=0)}
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

@@ -20,6 +20,7 @@ from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.align import aligned
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
+from unisono.heads.distill import TEMPERATURE
 from unisono.heads.frames import FrameDecoder, stretched
 from unisono.heads.heard import SpeakOptions, summary
 from unisono.packed import Layout, Packed
@@ -124,7 +125,9 @@ class Speak(Head):
             late = (self._log_durations(hidden) - durations.float().log()).square().sum()
         return Loss(near + prior + late, units)
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Over the frames that the teacher says of rows with a sound, each row counting as many as its sound has."""
         assert isinstance(teacher, Speak)
         units = self.units(targets)

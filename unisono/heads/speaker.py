@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from unisono.dropout import Dropout
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.readout import Pool, pool
 from unisono.packed import Packed
 
@@ -82,12 +82,17 @@ class Speaker(Head):
         each = F.cross_entropy(logits, label, ignore_index=MISSING, reduction="none")
         return Loss(each.sum(), self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         assert isinstance(teacher, Speaker)
         with torch.no_grad():
             goal = teacher.cosines(taught) * self.options.scale
-        each = soft_classes(self.cosines(states) * self.options.scale, goal)  # (B,)
+        each = soft_classes(self.cosines(states) * self.options.scale, goal, temperature)  # (B,)
         return Loss((each * (targets["label"] != MISSING)).sum(), self.units(targets))
+
+    def supposed(self, targets: Targets) -> Targets:
+        return {**targets, "label": targets["label"].clamp(min=0)}
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

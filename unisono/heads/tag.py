@@ -19,7 +19,7 @@ from torch import Tensor
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.crf import CRF, viterbi
-from unisono.heads.distill import soft_classes
+from unisono.heads.distill import TEMPERATURE, soft_classes
 from unisono.heads.names import unknown
 from unisono.heads.readout import Readout
 from unisono.heads.scheme import closed, detect, feasible, rewrite
@@ -150,13 +150,18 @@ class Tag(Head):
         each = (grid, lengths, gold, whole)
         return Loss(self.crf.loss(*(x[labelled] for x in each)), units)
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Over the scores of single words; what a CRF has learned of the order of tags stays as it is."""
         assert isinstance(teacher, Tag)
         with torch.no_grad():
             goal = teacher.logits(taught, targets)
-        each = soft_classes(self.logits(states, targets), goal)  # (W,)
+        each = soft_classes(self.logits(states, targets), goal, temperature)  # (W,)
         return Loss((each * (targets["tags"] != MISSING)).sum(), self.units(targets))
+
+    def supposed(self, targets: Targets) -> Targets:
+        return {**targets, "tags": targets["tags"].clamp(min=0)}
 
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:

@@ -21,7 +21,7 @@ from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.ctc import BLANK, best_path, prefix_search, steps_needed
 from unisono.heads.decoder import Decoder
-from unisono.heads.distill import soft_classes, soft_tokens
+from unisono.heads.distill import TEMPERATURE, soft_classes, soft_tokens
 from unisono.heads.readout import Readout
 from unisono.heads.search import beam, greedy
 from unisono.heads.token_loss import token_loss
@@ -153,7 +153,9 @@ class Transcribe(Head):
             padded[has].transpose(0, 1), targets["characters"], steps, counts, BLANK, "sum", zero_infinity=True
         )
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Over what every state of the sound says, of rows that have a text; with attention, the next character."""
         assert isinstance(teacher, Transcribe)
         if self.decoder is not None:
@@ -165,10 +167,11 @@ class Transcribe(Head):
             ours = self._hidden(self.decoder, states, symbols)
             with torch.no_grad():
                 theirs = teacher._hidden(teacher.decoder, taught, symbols)
-            return Loss(soft_tokens(ours, self.decoder.vectors, theirs, teacher.decoder.vectors.detach()), units)
+            vectors = self.decoder.vectors, teacher.decoder.vectors.detach()
+            return Loss(soft_tokens(ours, vectors[0], theirs, vectors[1], temperature), units)
         with torch.no_grad():
             goal = teacher.logits(taught)
-        each = soft_classes(self.logits(states), goal)  # (N,)
+        each = soft_classes(self.logits(states), goal, temperature)  # (N,)
         layout, device = states.layout, states.device
         rows = layout.segments(device)
         counts = layout.positions(device) < self._steps(states, targets)[rows]

@@ -17,7 +17,7 @@ from torch import Tensor
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Targets, UnfitRow
 from unisono.heads.decoder import Decoder
-from unisono.heads.distill import soft_tokens
+from unisono.heads.distill import TEMPERATURE, soft_tokens
 from unisono.heads.search import beam_steps, greedy_steps, until
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Layout, Packed
@@ -117,7 +117,9 @@ class Writer(Head):
         total = token_loss(hidden, self.decoder.vectors, targets["labels"], smoothing=smoothing)
         return Loss(total, self.units(targets))
 
-    def distill(self, states: Packed, targets: Targets, teacher: Head, taught: Packed) -> Loss:
+    def distill(
+        self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE
+    ) -> Loss:
         """Both read the target so far; compared is what they expect next."""
         assert isinstance(teacher, Writer)
         if not len(targets["labels"]):
@@ -125,9 +127,8 @@ class Writer(Head):
         ours = self._hidden(states, targets)
         with torch.no_grad():
             theirs = teacher._hidden(taught, targets)
-        return Loss(
-            soft_tokens(ours, self.decoder.vectors, theirs, teacher.decoder.vectors.detach()), self.units(targets)
-        )
+        vectors = self.decoder.vectors, teacher.decoder.vectors.detach()
+        return Loss(soft_tokens(ours, vectors[0], theirs, vectors[1], temperature), self.units(targets))
 
     def _hidden(self, states: Packed, targets: Targets) -> Tensor:
         """(M, D) the state of the decoder after each token that it has read."""

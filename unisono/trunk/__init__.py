@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from unisono.trunk.encoder import Trunk
+from unisono.trunk.kept import rebuilt
 from unisono.trunk.load import load_encoder
 from unisono.trunk.lora import merged_state
+from unisono.trunk.slim import layers_of, sizes
 
-__all__ = ["Trunk", "load_encoder", "merged_state"]
+__all__ = ["Trunk", "layers_of", "load_encoder", "merged_state", "rebuilt", "sizes"]

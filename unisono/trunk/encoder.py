@@ -20,6 +20,7 @@ from unisono.packed import Layout, Packed
 from unisono.trunk.attention import NAME
 from unisono.trunk.first import offer_first
 from unisono.trunk.lora import adapt, adapters
+from unisono.trunk.slim import HEADS, UNITS, shape, sliced
 
 log = logging.getLogger("unisono")
 
@@ -118,7 +119,9 @@ class Trunk(nn.Module):
         """A random trunk of the shape that ``config_dict`` gave, and its word table. Downloads nothing."""
         with quiet():
             config = AutoConfig.for_model(**copy.deepcopy(settings))
-            return cls._take(AutoModel.from_config(_with_dropout(config, dropout), trust_remote_code=False))
+            model = AutoModel.from_config(_with_dropout(config, dropout), trust_remote_code=False)
+            shape(model)
+            return cls._take(model)
 
     @classmethod
     def _take(cls, model: PreTrainedModel) -> tuple[Trunk, nn.Embedding]:
@@ -177,6 +180,19 @@ class Trunk(nn.Module):
         if numbered and self.family != "albert":
             return int(numbered[1]) + 1
         return 0 if "embed" in parameter else self._count
+
+    def slimmed(self, heads: Sequence[Sequence[int]], units: Sequence[Sequence[int]]) -> Trunk:
+        """A trunk with some attention heads and feed-forward units of each layer, numbered from 0; see ``slim``.
+
+        Raises:
+            ValueError: the family is not BERT's.
+        """
+        state = sliced(self.encoder, heads, units)
+        settings = self.config_dict() | {HEADS: [len(h) for h in heads], UNITS: [len(u) for u in units]}
+        with torch.random.fork_rng():  # fresh weights are drawn, only to be replaced
+            out, _ = Trunk.from_config(settings)
+        out.encoder.load_state_dict(state)
+        return out.to(next(self.parameters()).device).eval()
 
     def adapt(self, *, rank: int, alpha: float, dropout: float, targets: Sequence[str]) -> None:
         """Freezes the encoder; only LoRA's adapters beside the ``targets`` learn from now on. See ``lora.adapt``."""
