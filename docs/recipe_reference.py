@@ -50,6 +50,7 @@ def render(schema: Mapping[str, Any]) -> str:
             defs["Balance"],
             defs,
         ),
+        _section("distill", "Made for [distillation](distill.md).", defs["Distill"], defs),
         _section("mix", "A plain text stands for `{by: text}`.", defs["Mix"], defs),
         _section(
             "stages.N",

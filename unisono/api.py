@@ -15,9 +15,9 @@ from unisono.evaluate import evaluate as evaluate_task
 from unisono.model import CONFIG, ModelError, MultiTaskModel
 from unisono.prepare import encode, read_tables
 from unisono.recipe import Recipe, RecipeError, build
+from unisono.teach import train as train_run
 from unisono.train.events import Listener
 from unisono.train.run import open_recipe
-from unisono.train.run import train as train_run
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+BESIDE = "beside"  # a part of a head that only training has: it is not saved with the model
 
 
 class ModelError(Exception):
@@ -235,6 +236,10 @@ class MultiTaskModel(nn.Module):
         """States (N, D) -> the sum of a batch's losses and the number of its labelled units."""
         return self.head(batch.task).loss(states, batch.targets)
 
+    def units_of(self, batch: Batch) -> int:
+        """How many labelled units a batch has."""
+        return self.head(batch.task).units(batch.targets)
+
     def forward(self, batch: Batch) -> Loss:
         """A batch on the model's device -> the sum of its losses and the number of labelled units."""
         return self.loss_of(self.states_of([batch]), batch)
@@ -381,9 +386,8 @@ class MultiTaskModel(nn.Module):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         self.write_config(new)
-        save_file(
-            {n: t.detach().cpu().contiguous() for n, t in merged_state(self).items()}, new / WEIGHTS, {"format": "pt"}
-        )
+        kept = {n: t for n, t in merged_state(self).items() if f".{BESIDE}." not in n}
+        save_file({n: t.detach().cpu().contiguous() for n, t in kept.items()}, new / WEIGHTS, {"format": "pt"})
         files.replace_folder(new, folder)
 
     def write_config(self, folder: Path) -> None:

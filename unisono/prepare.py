@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
-from unisono.model import MultiTaskModel
+from unisono.model import ModelError, MultiTaskModel
+from unisono.origin import give, model_folder
 from unisono.recipe import Recipe, RecipeError, explain, nearest
 from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task, resolve
-from unisono.trunk import Trunk, load_encoder
+from unisono.trunk import Trunk, load_encoder, rebuilt
+
+log = logging.getLogger("unisono")
 
 
 @dataclass(frozen=True)
@@ -75,23 +79,48 @@ def read_tables(recipe: Recipe, *, run: Path | None, where: str = "recipe") -> T
     return Tables(tasks, rows, quarantine)
 
 
-def build_model(recipe: Recipe, tables: Tables) -> MultiTaskModel:
+def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTaskModel] | None = None) -> MultiTaskModel:
     """The recipe's model before training: pretrained or fresh trunk, and stems and heads fitted to the training rows.
-    Seeded.
+    Seeded. Where the trunk is that of a run of ours, heads and stems begin as they are there, if they are alike.
+
+    Args:
+        teachers: task -> the model that will teach it, whose labels and vocabulary it takes over.
 
     Raises:
-        RecipeError: a stem that does not exist or that no task needs, or one of its options.
+        RecipeError: a stem that does not exist or that no task needs, or one of its options; a run without a model.
     """
+    teachers = teachers or {}
     torch.manual_seed(recipe.seed)
-    trunk, text = _trunk_and_text(recipe, tables)
+    origin = _origin(recipe)
+    trunk, text = _trunk_and_text(
+        recipe, tables, origin, next((t for t in teachers.values() if "text" in t.stems), None)
+    )
     stems = build_stems(recipe, tables, trunk.input_width, text)
     heads = {}
     for name, task in tables.tasks.items():
-        fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
+        if name in teachers:
+            fitted = dict(teachers[name].head(name).fitted)
+        else:
+            fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
         if task.kind.head.hides:
             fitted["holds"] = {stem: _holds(name, stem, stems[stem]) for stem in task.stems}
         heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
-    return MultiTaskModel(stems, trunk, heads, tables.tasks)
+    model = MultiTaskModel(stems, trunk, heads, tables.tasks)
+    if origin:
+        for name in give(origin, model):
+            log.info('task "%s" begins with a fresh head: %s has none like it', name, recipe.trunk.pretrained)
+    return model
+
+
+def _origin(recipe: Recipe) -> MultiTaskModel | None:
+    """The model of ours that the recipe's trunk names."""
+    folder = model_folder(recipe.trunk.pretrained) if recipe.trunk.pretrained else None
+    if folder is None:
+        return None
+    try:
+        return MultiTaskModel.from_pretrained(folder)
+    except ModelError as error:
+        raise RecipeError(f"trunk.pretrained: {error}") from None
 
 
 def _holds(task: str, name: str, stem: Stem) -> dict[str, Any]:
@@ -141,10 +170,22 @@ def _inputs(tables: Tables, stem: str) -> Iterator[Any]:
                 yield from (row.get(role) for role in roles)
 
 
-def _trunk_and_text(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem | None]:
+def _trunk_and_text(
+    recipe: Recipe, tables: Tables, origin: MultiTaskModel | None, teacher: MultiTaskModel | None
+) -> tuple[Trunk, TextStem | None]:
+    """Args:
+    origin: whose trunk and text stem it is. ``teacher``: whose tokenizer a trunk from scratch takes over.
+    """
     wanted = recipe.trunk
     reads_text = any("text" in task.stems for task in tables.tasks.values())
-    if wanted.pretrained:
+    habit: int | None = None  # the longest input that the origin takes
+    if origin:
+        trunk, tokenizer, embedding = origin.trunk, None, torch.nn.Embedding(1, origin.trunk.input_width)
+        if reads_text:
+            if "text" not in origin.stems:
+                raise RecipeError(f"trunk.pretrained: {wanted.pretrained} reads no text, and has no tokenizer for it")
+            tokenizer, embedding, habit = origin.text.tokenizer, origin.text.embedding, origin.text.max_length
+    elif wanted.pretrained:
         try:
             trunk, embedding, tokenizer = load_encoder(
                 wanted.pretrained, dropout=wanted.dropout, revision=wanted.revision
@@ -153,7 +194,10 @@ def _trunk_and_text(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem | N
             raise RecipeError(f"trunk: {str(error).strip().splitlines()[0]}") from None
     else:
         assert wanted.layers and wanted.width and wanted.heads  # the recipe has made sure
-        tokenizer = TextStem.train_tokenizer(_texts(tables), wanted.vocabulary) if reads_text else None
+        if teacher and reads_text:
+            tokenizer = teacher.text.tokenizer
+        else:
+            tokenizer = TextStem.train_tokenizer(_texts(tables), wanted.vocabulary) if reads_text else None
         trunk, embedding = Trunk.scratch(
             family=wanted.family,
             layers=wanted.layers,
@@ -164,6 +208,11 @@ def _trunk_and_text(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem | N
             positions=max(512, wanted.max_length or 0),
             dropout=0.1 if wanted.dropout is None else wanted.dropout,
         )
+    if origin or wanted.keep is not None:
+        try:
+            trunk = rebuilt(trunk, wanted.keep, dropout=wanted.dropout)
+        except ValueError as error:
+            raise RecipeError(f"trunk.keep: {error}") from None
     if wanted.lora:
         try:
             trunk.adapt(
@@ -180,7 +229,7 @@ def _trunk_and_text(recipe: Recipe, tables: Tables) -> tuple[Trunk, TextStem | N
     if not reads_text:
         return trunk, None
     able = trunk.positions or 8192  # a trunk without a position table can go on; the tokenizer's limit is a habit
-    return trunk, TextStem(tokenizer, embedding, min(wanted.max_length or able, able))
+    return trunk, TextStem(tokenizer, embedding, min(wanted.max_length or habit or able, able))
 
 
 def _texts(tables: Tables, most: int = 200_000) -> Iterator[str]:

@@ -220,6 +220,27 @@ def studied(result: Mapping[str, Any], parts: Sequence[Any], *, as_json: bool) -
         console.print(part)
 
 
+def pruned(done: Any, run: str, folder: Path, *, as_json: bool) -> None:
+    """What was taken out of a model, and what may follow."""
+    if as_json:
+        document({"model": str(folder / "model"), **done.document()})
+        return
+    console = out()
+    before, after = done.parameters
+    console.print(
+        f"{done.layers[0]} layers -> {done.layers[1]}, {before:,} parameters -> {after:,} ({after / before:.0%}); "
+        f"the model is in [bold]{folder / 'model'}[/bold]"
+    )
+    if done.heads and done.rows:
+        table = Table(title="what each layer has left", title_justify="left", title_style="bold")
+        for name in ("layer", "heads", "feed-forward units"):
+            table.add_column(name, justify="right")
+        for at, (heads, units) in enumerate(zip(done.heads, done.units, strict=True)):
+            table.add_row(str(at), f"{heads:,}", f"{units:,}")
+        console.print(table)
+    console.print(f"next: unisono evaluate {folder}   ·   unisono distill {folder} --teacher {run}")
+
+
 def told(line: str) -> None:
     """A line about how far a long command has come, on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="bold"))

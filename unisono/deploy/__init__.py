@@ -1,4 +1,4 @@
-"""Deploy: a trained model as a folder that runs without PyTorch: ONNX graphs, a manifest, checked against the model."""
+"""Deploy: a trained model made smaller: distilled, pruned; or a folder of ONNX graphs that needs no PyTorch."""
 
 from unisono.deploy.errors import ExportError
 

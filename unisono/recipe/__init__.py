@@ -1,5 +1,6 @@
 """recipe: what a user writes, read and checked. Imports no torch."""
 
+from unisono.recipe.distilled import Distill
 from unisono.recipe.errors import RecipeError, explain, nearest
 from unisono.recipe.read import build, parse, read
 from unisono.recipe.tune import Tune
@@ -7,6 +8,7 @@ from unisono.recipe.types import Column, Mix, Recipe, Task, Train, Trunk
 
 __all__ = [
     "Column",
+    "Distill",
     "Mix",
     "Recipe",
     "RecipeError",

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from unisono.recipe.distilled import Distill
 from unisono.recipe.errors import RecipeError, explain
 from unisono.recipe.types import Recipe
 
@@ -85,6 +86,8 @@ def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, A
         below = node.get(part)
         if part == "trunk" and isinstance(below, str):
             below = {"pretrained": below}
+        elif part == "distill" and isinstance(below, str):
+            below = {"teachers": below}
         elif part == "mix" and isinstance(below, str):
             below = {"by": below}
         elif part == "balance" and isinstance(below, str):
@@ -134,7 +137,21 @@ def _locate(recipe: Recipe, base: Path | None) -> Recipe:
             beside = (base or Path()) / local
             path = str((beside if beside.exists() else local).absolute())
         tasks[name] = task.model_copy(update={"data": task.data.model_copy(update={"path": path})})
-    return recipe.model_copy(update={"tasks": tasks})
+    return recipe.model_copy(update={"tasks": tasks, "distill": _with_teachers(recipe.distill)})
+
+
+def _with_teachers(distill: Distill | None) -> Distill | None:
+    """The same with absolute folders, so that the run goes on from wherever it is called."""
+    if distill is None:
+        return None
+    if isinstance(distill.teachers, str):
+        return distill.model_copy(update={"teachers": _absolute(distill.teachers)})
+    named = {name: folder and _absolute(folder) for name, folder in distill.teachers.items()}
+    return distill.model_copy(update={"teachers": named})
+
+
+def _absolute(folder: str) -> str:
+    return str(Path(folder).expanduser().absolute())
 
 
 def _names_beside(path: Path) -> list[str]:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from unisono.balance.methods import METHODS, unknown_option, wrong_value
 from unisono.data.spec import Data
-from unisono.recipe import staged
+from unisono.recipe import distilled, staged
+from unisono.recipe.distilled import Distill
 from unisono.recipe.errors import nearest
 from unisono.recipe.lora import Lora
 from unisono.recipe.section import Section as _Section
@@ -24,7 +25,11 @@ from unisono.recipe.tune import Tune
 class Trunk(_Section):
     """The shared encoder: a pretrained one, or one from scratch given by its sizes."""
 
-    pretrained: str | None = Field(None, description='folder, hub name, or the bundled "minilm"')
+    pretrained: str | None = Field(None, description='folder, hub name, run of our own, or the bundled "minilm"')
+    keep: int | list[int] | None = Field(
+        None,
+        description="of a pretrained trunk: how many layers are kept, evenly spaced, or which, from 0; default: all",
+    )
     revision: str | None = Field(None, description="revision of a hub model")
     family: Literal["bert", "roberta", "distilbert", "electra", "modernbert"] = Field(
         "bert", description="architecture of a trunk from scratch"
@@ -52,6 +57,8 @@ class Trunk(_Section):
             raise ValueError('say "pretrained" (such as minilm), or "layers", "width" and "heads" for one from scratch')
         if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.keep is not None and not self.pretrained:
+            raise ValueError('"keep" needs "pretrained": of a trunk from scratch say "layers"')
         if self.lora and not self.pretrained:
             raise ValueError('"lora" needs "pretrained": random weights that stand still are nothing to adapt')
         return self
@@ -257,6 +264,7 @@ class Recipe(_Section):
     mix: Mix = Field(default_factory=Mix)
     stages: list[Stage] = Field([], description="progressive training; default: all tasks learn from first to last")
     train: Train = Field(default_factory=Train)
+    distill: Distill | None = Field(None, description="trained models that teach the tasks")
     tune: Tune | None = Field(None, description="what `unisono tune` searches")
     max_bad_rows: float = Field(0.01, ge=0, le=1, description="share of bad rows of a task that stops the run")
     cache: str | None = Field(None, description="folder for converted and encoded rows; default: ~/.cache/unisono")
@@ -305,6 +313,10 @@ class Recipe(_Section):
         for name in self.tune.objectives if self.tune else ():
             if name not in ("mean", *self.tasks):
                 raise ValueError(f'tune.objective: there is no task "{name}"{nearest(name, ["mean", *self.tasks])}')
+        if self.distill:
+            held = [name for name, task in self.tasks.items() if task.when_done == "distill"]
+            for problem in distilled.problems(self.distill, list(self.tasks), balance=self.balance.method, held=held):
+                raise ValueError(problem)
         for problem in staged.problems(self.stages, list(self.tasks), self.trunk.layers):
             raise ValueError(problem)
         return self

@@ -15,8 +15,8 @@ from unisono.study.budget import Budget, evaluations, shared_rows, shared_steps,
 from unisono.study.errors import StudyError
 from unisono.study.tidy import drop_checkpoints
 from unisono.study.variants import alone, grouped, rates, scaled, with_settings
+from unisono.teach import train
 from unisono.train.events import Listener
-from unisono.train.run import train
 
 FOLDER = "compare"  # in the folder of the recipe's run: the tasks together and each alone
 LONGEST = 80  # characters of a folder's name

@@ -10,9 +10,9 @@ from unisono.data import DataError
 from unisono.recipe import Recipe, RecipeError
 from unisono.study.budget import best_evaluation, evaluations
 from unisono.study.outcome import Outcome, Report
+from unisono.teach import train
 from unisono.train.events import Evaluated, Event, Listener, Started
 from unisono.train.loop import TrainingFailed
-from unisono.train.run import train
 from unisono.train.step import out_of_memory
 
 

@@ -63,16 +63,26 @@ class Bundles:
 
     Args:
         examples: task -> split -> its encoded rows.
+        whole: tasks of which rows without a label are drawn too.
 
     Raises:
         RecipeError: the recipe says that rows are shared, and no two tasks can.
     """
 
-    def __init__(self, recipe: Recipe, tables: Tables, examples: Mapping[str, Mapping[str, Examples]]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        tables: Tables,
+        examples: Mapping[str, Mapping[str, Examples]],
+        whole: Collection[str] = (),
+    ) -> None:
         self._repeat = {name: task.repeat for name, task in recipe.tasks.items()}
         self._by_rows = bool(recipe.train.rows_per_step)
         self.examples = {name: parts["train"] for name, parts in examples.items()}
-        self.drawn = {n: labelled(t, tables.rows[n]["train"], self.examples[n]) for n, t in tables.tasks.items()}
+        self.drawn = {
+            n: np.arange(len(own)) if n in whole else labelled(tables.tasks[n], tables.rows[n]["train"], own)
+            for n, own in self.examples.items()
+        }
         self._labels = {name: _marked(rows, len(self.examples[name])) for name, rows in self.drawn.items()}
         self._of: dict[str, tuple[str, ...]] = {name: (name,) for name in self.examples}  # task -> all that it is with
         self._tables: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}  # shared examples and costs

@@ -35,6 +35,7 @@ from unisono.train.events import (
     Started,
     Stepped,
 )
+from unisono.train.lesson import Lesson
 from unisono.train.optim import Schedule, parameter_groups
 from unisono.train.passes import cut_up, not_finite, units
 from unisono.train.processes import agreed, sum_gradients, total
@@ -65,6 +66,7 @@ class Loop:
         run: the folder of the run.
         bus: hears every event.
         accelerator: the processes and the device.
+        lesson: the losses to learn by; None: those of the labels.
     """
 
     def __init__(
@@ -76,14 +78,16 @@ class Loop:
         run: Path,
         bus: Bus,
         accelerator: Accelerator,
+        lesson: Lesson | None = None,
     ) -> None:
+        self.lesson = lesson
         self.recipe, self.tables, self.examples, self.run, self.bus = recipe, tables, examples, run, bus
         self.accelerator = accelerator
         self.settings = recipe.train
         self.model = model.to(accelerator.device)
         if self.settings.compile:
             model.trunk.compile_encoder()
-        self.bundles = Bundles(recipe, tables, examples)
+        self.bundles = Bundles(recipe, tables, examples, lesson.whole if lesson else ())
         budget = float(self.settings.rows_per_step or self.settings.tokens_per_step or TOKENS_PER_STEP)
         self.sampler = Sampler({}, budget=budget, seed=recipe.seed)
         self.staging = Staging(recipe, tables, model, bundles=self.bundles, budget=budget, run=run)
@@ -217,6 +221,8 @@ class Loop:
         rows = self.draw()
         mine = {key: deal(taken, self.bundles[key].costs, rank=rank, world=world) for key, taken in rows.items()}
         scale = self.schedule.scale(self._middle())
+        if self.lesson:
+            self.lesson.begin(self._middle())
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * scale * self.staging.rate(group["name"])
         self.step += 1
@@ -287,7 +293,10 @@ class Loop:
     ) -> tuple[dict[str, int], list[Pass], Balanced]:
         """Gradients of this process's rows. Without memory for them, the same rows again in smaller passes."""
         units: dict[str, int] | None = None
-        around = Around(self.model.states_of, self.staging.loss, self._autocast, self.accelerator.backward)
+        states, loss = self.model.states_of, self.staging.loss
+        if self.lesson:
+            states, loss = self.lesson.states, self.lesson.loss
+        around = Around(states, loss, self._autocast, self.accelerator.backward)
         generator = (self.recipe.seed * 1_000_003 + self.step) * 4096 + self.accelerator.process_index
         while True:
             torch.manual_seed(generator % 2**63)  # before rows are put together: stems may leave things to chance there
@@ -321,8 +330,8 @@ class Loop:
         )  # fmt: skip
 
     def _units(self, passes: Sequence[Pass]) -> dict[str, int]:
-        """Labelled units of the step, over all processes."""
-        own = units(passes, self.model)
+        """Units of the step, over all processes: the labelled ones, or those that the lesson counts."""
+        own = units(passes, self.model.tasks, self.lesson.units if self.lesson else self.model.units_of)
         summed = total(self.accelerator, torch.tensor(list(own.values()), dtype=torch.float64))
         return {name: int(count) for name, count in zip(own, summed, strict=True)}
 

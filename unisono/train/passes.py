@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 
-from unisono.batch import moved
+from unisono.batch import Batch, moved
 from unisono.data import Examples
 from unisono.model import MultiTaskModel
 from unisono.prepare import Tables
@@ -44,11 +44,11 @@ def cut_up(
     return out
 
 
-def units(passes: Iterable[Pass], model: MultiTaskModel) -> dict[str, int]:
-    """task -> labelled units in these passes."""
-    out = dict.fromkeys(model.tasks, 0)
+def units(passes: Iterable[Pass], tasks: Iterable[str], of: Callable[[Batch], int]) -> dict[str, int]:
+    """task -> units in these passes, of which each batch has as many as ``of`` says."""
+    out = dict.fromkeys(tasks, 0)
     for batch in (batch for one in passes for batch in one.batches):
-        out[batch.task] += model.head(batch.task).units(batch.targets)
+        out[batch.task] += of(batch)
     return out
 
 

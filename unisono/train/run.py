@@ -22,6 +22,7 @@ from unisono.train.auto import choose
 from unisono.train.beginning import Start
 from unisono.train.events import Bus, Finished, Listener, Noted
 from unisono.train.journal import Journal
+from unisono.train.lesson import Lesson, Prepare
 from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
 
@@ -48,6 +49,7 @@ def train(
     listeners: Callable[[], Sequence[Listener]] = tuple,
     fresh: bool = False,
     where: str = "recipe",
+    prepare: Prepare | None = None,
 ) -> Finished:
     """Trains a recipe. If its run has begun and not ended, goes on from the newest sound checkpoint.
 
@@ -55,6 +57,7 @@ def train(
         recipe: from ``unisono.recipe.read``.
         listeners: makes what hears the events beside the run's own journal; called on the main process only.
         fresh: deletes what the run holds and starts again.
+        prepare: makes the model and the losses to learn by, of a recipe with teachers; see ``unisono.teach``.
 
     Raises:
         RecipeError: the recipe cannot be run, or the run's folder belongs to another recipe.
@@ -73,7 +76,11 @@ def train(
     with _bus(run, listeners, accelerator) as bus:
         with accelerator.main_process_first():
             tables = read_tables(recipe, run=run if accelerator.is_main_process else None, where=where)
-            model = build_model(recipe, tables)
+            lesson: Lesson | None = None
+            if prepare:
+                tables, model, lesson = prepare(recipe, tables)
+            else:
+                model = build_model(recipe, tables)
             examples = encode(recipe, tables, model, ("train", "validation"))
         for line in tables.bad_rows():
             bus(Noted(0, "warning", line))
@@ -88,7 +95,7 @@ def train(
             recipe, tables = choice.recipe, start.under(choice.recipe)
             model.tasks = dict(tables.tasks)
             accelerator = make_accelerator(recipe)  # the search has used it: its scaler has a past
-        loop = Loop(recipe, tables, examples, model, run, bus, accelerator)
+        loop = Loop(recipe, tables, examples, model, run, bus, accelerator, lesson)
         loop.restore()
         if choice:
             loop.remarks = (choice.sentence,)
