@@ -11,7 +11,7 @@ from typing import Any
 
 from unisono import files
 from unisono.deploy.errors import ExportError
-from unisono.deploy.manifest import MANIFEST
+from unisono.runtime.manifest import MANIFEST
 
 Content = bytes | str
 

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from unisono import __version__
 from unisono.deploy.graph import Graph
 from unisono.deploy.plan import ENCODER, Plan
+from unisono.runtime.manifest import FORMAT
 
-FORMAT = 1
-MANIFEST, TOKENIZER = "unisono.json", "tokenizer.json"
+TOKENIZER = "tokenizer.json"
 
 
 def tokenizer_json(plan: Plan) -> str:

@@ -1,0 +1,94 @@
+"""Every head that the runtime knows says, of the same numbers, what the head in PyTorch says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.heads.contract import CASES, Case
+from tests.runtime.twins import alike, finished, outputs_of, twin
+from unisono.heads import Head
+from unisono.heads.span import best_spans
+from unisono.packed import Packed
+from unisono.runtime.heads import HEADS
+from unisono.runtime.heads.classify import sigmoid, softmax
+from unisono.runtime.heads.span import best_span
+from unisono.runtime.pack import Pack
+from unisono.runtime.search import log_softmax
+
+OF_TEXT = {"text", "tokens", "source", "question", "other"}  # roles; cases of images and sounds are not for the runtime
+
+
+KNOWN = [
+    case
+    for case in CASES
+    if case.head.__name__.lower() in HEADS and OF_TEXT & set(case.rows[0])
+]  # fmt: skip
+
+
+def examples_of(case: Case, rows) -> list[dict[str, np.ndarray]]:
+    """A sequence each: the inputs of match are one for each side."""
+    out = []
+    for row in rows:
+        seen = case.tokens(row)
+        sizes = seen.pop("segments", [len(seen["ids"])])
+        out += [{**seen, "ids": np.arange(n, dtype=np.int32)} for n in sizes if n]
+    return out
+
+
+def predictions(case: Case, head: Head, states: Packed, rows) -> list:
+    """The runtime's, merged as it merges the windows and the sides of a row."""
+    other, examples = twin(case.head.__name__.lower(), head), examples_of(case, rows)
+    pack = Pack(examples)
+    assert pack.lengths.tolist() == list(states.layout.lengths)
+    outputs = outputs_of(head, states, other.index(pack, range(len(examples)), examples))
+    found = iter(finished(other.steps(outputs, examples)))
+    apart = [role for role in other.task.inputs if other.task.kind == "match"]
+    counts = [sum(bool(row.get(role)) for role in apart) if apart else 1 for row in rows]
+    return [other.merge(row, [next(found) for _ in range(n)]) for row, n in zip(rows, counts, strict=True)]
+
+
+def test_the_cases_cover_every_head_of_the_runtime():
+    assert {case.head.__name__.lower() for case in KNOWN} == set(HEADS) - {"caption"}  # which is answer, of other roles
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["fresh", "learned"])
+@pytest.mark.parametrize("case", KNOWN, ids=lambda case: case.name)
+def test_it_predicts_what_the_head_predicts(case, learned):
+    head = case.build()
+    rows = [*case.rows, *case.unlabelled]
+    states, targets = case.batch(head, case.rows)
+    if learned:  # where it is sure, and where scores say little, other ways are taken
+        optimizer = torch.optim.Adam([*head.parameters(), states.values], lr=0.03)
+        for _ in range(12):
+            optimizer.zero_grad()
+            head.loss(states, targets).mean().backward()
+            optimizer.step()
+        rows = list(case.rows)
+    else:
+        states, targets = case.batch(head, rows)
+    states = states.like(states.values.detach())
+    wanted = [head.merge(row, [p]) for row, p in zip(rows, head.predict(states, targets), strict=True)]
+    assert alike(predictions(case, head, states, rows), wanted)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 12), st.integers(1, 14), st.integers(0, 2**31))
+def test_best_span_is_the_one_that_the_head_finds(width, longest, seed):
+    draw = np.random.default_rng(seed)
+    start, end = draw.integers(-3, 4, (2, width)).astype(np.float32)  # with ties
+    score, first, last = best_spans(torch.from_numpy(start)[None], torch.from_numpy(end)[None], longest)
+    assert best_span(start, end, longest) == (score.item(), first.item(), last.item())
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.floats(-200, 200, width=32), min_size=3, max_size=3), min_size=1, max_size=4))
+def test_probabilities_are_those_of_pytorch(rows):
+    x = np.array(rows, np.float32)
+    there = torch.from_numpy(x)
+    assert np.allclose(softmax(x), there.softmax(-1), atol=1e-5)
+    assert np.allclose(sigmoid(x), there.sigmoid(), atol=1e-5)
+    assert np.allclose(log_softmax(x), there.log_softmax(-1), atol=1e-4)

@@ -1,0 +1,150 @@
+"""Answering: questions to several tasks, their sequences in one pass of the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .graphs import Arrays, Asked
+from .heads import Example, Head
+from .pack import Pack, passes
+from .questions import Answer, Prediction, Question, Row, Unanswerable
+
+PLACES = 8192  # of the grid of one pass
+
+Run = Callable[[Pack, Sequence[Asked]], Sequence[Arrays]]
+Encoded = Sequence[Sequence[Example] | str]
+
+
+class _Part(NamedTuple):
+    """An example of a question: the question's number, which of its examples, and the number of its sequence."""
+
+    at: int
+    place: int
+    example: Example
+    sequence: int
+
+
+class _Found:
+    """The predictions of the examples of each question, until they are all there."""
+
+    def __init__(self, heads: Mapping[str, Head], questions: Sequence[Question], encoded: Encoded) -> None:
+        self._heads, self._questions = heads, questions
+        self._of: dict[int, list[Prediction | None]] = {
+            at: [None] * len(made) for at, made in enumerate(encoded) if not isinstance(made, str)
+        }
+
+    def add(self, part: _Part, prediction: Prediction) -> Iterator[Answer]:
+        own = self._of[part.at]
+        own[part.place] = prediction
+        if (whole := [each for each in own if each is not None]) and len(whole) == len(own):
+            question = self._questions[part.at]
+            yield Answer(part.at, self._heads[question.task].merge(question.row, whole))
+
+
+def answers(
+    heads: Mapping[str, Head], run: Run, questions: Sequence[Question], encoded: Encoded
+) -> Iterator[Answer | None]:
+    """Answers as they are found; None after a piece of work that gave none, so that other work may come between.
+
+    Equal inputs share a sequence, whatever their tasks, and like lengths a pass. Heads that find their answers step by
+    step take turns, one step each.
+
+    Args:
+        run: a pass of the encoder with the heads' graphs behind it.
+        encoded: the examples of each question, or why it has none.
+    """
+    sequences: list[Example] = []
+    numbers: dict[tuple[bytes, bytes], int] = {}
+    parts: list[list[_Part]] = []  # of each sequence
+    for at, made in enumerate(encoded):
+        if isinstance(made, str):
+            yield Answer(at, Unanswerable(made))
+            continue
+        for place, example in enumerate(made):
+            key = (example["ids"].tobytes(), example["types"].tobytes() if "types" in example else b"")
+            number = numbers.setdefault(key, len(sequences))
+            if number == len(sequences):
+                sequences.append(example)
+                parts.append([])
+            parts[number].append(_Part(at, place, example, number))
+    found = _Found(heads, questions, encoded)
+    running: list[Iterator[list[Answer]]] = []
+    for chosen in passes([len(s["ids"]) for s in sequences], PLACES):
+        pack = Pack([sequences[number] for number in chosen])
+        groups = _groups(heads, questions, [p._replace(sequence=i) for i, n in enumerate(chosen) for p in parts[n]])
+        asked = []
+        for task, group in groups:
+            head = heads[task]
+            index = head.index(pack, [part.sequence for part in group], [part.example for part in group])
+            asked.append(Asked(head.task.graph, index))
+        for (task, group), outputs in zip(groups, run(pack, asked), strict=True):
+            running.append(_decoded(heads[task], questions, group, outputs, found))
+        yield from _turn(running)
+    while running:
+        yield from _turn(running)
+
+
+def _turn(running: list[Iterator[list[Answer]]]) -> Iterator[Answer | None]:
+    """One step of all that is running."""
+    for work in tuple(running):
+        try:
+            yield from next(work) or (None,)
+        except StopIteration:
+            running.remove(work)
+
+
+def _groups(
+    heads: Mapping[str, Head], questions: Sequence[Question], parts: Sequence[_Part]
+) -> list[tuple[str, list[_Part]]]:
+    """Tasks, and the parts that a head can take at once: asked for in one way."""
+    groups: dict[tuple[Any, ...], list[_Part]] = {}
+    for part in parts:
+        question = questions[part.at]
+        partial = question.partial and heads[question.task].stepwise
+        groups.setdefault((question.task, partial, *sorted(question.options.items())), []).append(part)
+    return [(key[0], group) for key, group in groups.items()]
+
+
+def _decoded(
+    head: Head, questions: Sequence[Question], parts: Sequence[_Part], outputs: Arrays, found: _Found
+) -> Iterator[list[Answer]]:
+    """A head's answers: after each of its steps what it knows so far, where that is wanted, and all at the end."""
+    first = questions[parts[0].at]
+    steps = head.steps(outputs, [part.example for part in parts], partial=first.partial, **first.options)
+    try:
+        while True:
+            known = next(steps)
+            yield [Answer(parts[i].at, so_far, last=False) for i, so_far in known.items()]
+    except StopIteration as end:
+        whole: list[Prediction] = end.value
+    except ValueError as error:  # an option that this task does not have
+        yield [Answer(at, Unanswerable(str(error))) for at in dict.fromkeys(part.at for part in parts)]
+        return
+    yield [answer for part, prediction in zip(parts, whole, strict=True) for answer in found.add(part, prediction)]
+
+
+def strange(head: Head, options: Mapping[str, Any]) -> str:
+    """Why a head cannot be told these options; empty if it can."""
+    for name, value in options.items():
+        if name not in head.options:
+            takes = f"it takes {', '.join(head.options)}" if head.options else "it takes none"
+            return f'task "{head.task.name}" has no option "{name}": {takes}'
+        if value is not None and not _allowed(name, value):
+            return f'option "{name}" cannot be {value!r:.60}'
+    return ""
+
+
+def _allowed(name: str, value: Any) -> bool:
+    if name == "language":
+        return isinstance(value, str)
+    least, most = {"beams": (1, 64), "max_new": (1, 1 << 16), "min_new": (0, 1 << 16)}[name]
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def rows_of(questions: Sequence[Question]) -> dict[str, list[tuple[int, Row]]]:
+    """Task -> the number and the row of each of its questions: rows of a task are read together."""
+    out: dict[str, list[tuple[int, Row]]] = {}
+    for at, question in enumerate(questions):
+        out.setdefault(question.task, []).append((at, question.row))
+    return out

@@ -1,0 +1,112 @@
+"""Graphs: the sessions of ONNX Runtime that an export is run by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .bundle import ONE, Bundle
+from .errors import Damaged, ExportedError
+from .pack import Pack
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Asked(NamedTuple):
+    """A head's graph, and the places of the pack that it is to read: its input ``index``."""
+
+    graph: str
+    places: np.ndarray
+
+
+class Graphs:
+    """Runs the graphs of a folder. Sessions may be run from several threads at once.
+
+    Args:
+        threads: for one operator; None: as many as there are cores.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        steps = {task.step for task in bundle.manifest.tasks.values()}
+        # A head is a few small products: threads would cost more than they bring.
+        self._sessions = {
+            name: session(content, name, threads if name == "encoder" or name in steps else 1)
+            for name, content in bundle.graphs.items()
+        }
+        told = bundle.manifest.graphs
+        for name, opened in self._sessions.items():
+            inputs, outputs = ({each.name for each in some} for some in (opened.get_inputs(), opened.get_outputs()))
+            if inputs != set(told[name].inputs) or not set(told[name].outputs) <= outputs:
+                raise Damaged(f'graph "{name}": its inputs and outputs are not those that the manifest names')
+        self._reads = told["encoder"].inputs
+        self._outputs = {name: list(graph.outputs) for name, graph in told.items()}
+
+    def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
+        """One pass of the encoder, and what each head's graph gives."""
+        (states,) = self._sessions["encoder"].run(["states"], {name: pack.fields[name] for name in self._reads})
+        return [self.run(graph, {"states": states, "index": places}) for graph, places in asked]
+
+    def run(self, graph: str, fields: Arrays) -> Arrays:
+        """What a graph gives."""
+        names = self._outputs[graph]
+        return dict(zip(names, self._sessions[graph].run(names, fields), strict=True))
+
+
+class OneGraph:
+    """Runs an export that is one file: the encoder and all heads in one graph, of which only what is asked is run."""
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        import onnxruntime
+
+        self._session = session(bundle.graphs[ONE], ONE, threads)
+        self._how = onnxruntime.RunOptions()
+        self._how.only_execute_path_to_fetches = True
+        self._ranks = {each.name: len(each.shape) for each in self._session.get_inputs()}
+        self._outputs = [each.name for each in self._session.get_outputs()]
+        for task in bundle.manifest.tasks.values():
+            if f"{task.graph}.index" not in self._ranks or not self._of(task.graph):
+                raise Damaged(f'task "{task.name}": the graph has no inputs or outputs for it')
+
+    def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
+        """One pass: what each head gives."""
+        given = {f"{graph}.index": places for graph, places in asked}
+        fields = {
+            name: pack.fields[name]
+            if name in pack.fields
+            else given.get(name, np.zeros((1,) * rank, np.int64))  # no one looks at what comes of that
+            for name, rank in self._ranks.items()
+        }
+        names = [name for graph, _ in asked for name in self._of(graph)]
+        found = dict(zip(names, self._session.run(names, fields, self._how), strict=True))
+        return [{n.removeprefix(f"{graph}."): found[n] for n in self._of(graph)} for graph, _ in asked]
+
+    def run(self, graph: str, fields: Arrays) -> Arrays:
+        """Heads that write need graphs of their own."""
+        raise ExportedError("an export that is one file holds no head that writes; use a folder")
+
+    def _of(self, graph: str) -> list[str]:
+        return [name for name in self._outputs if name.startswith(f"{graph}.")]
+
+
+def session(content: bytes, name: str, threads: int | None) -> Any:
+    """A session on the CPU.
+
+    Raises:
+        ExportedError: ONNX Runtime is not installed. Damaged: it cannot run the graph.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ExportedError("an export runs on ONNX Runtime: pip install onnxruntime") from None
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = 1
+    if threads:
+        options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors: they come as exceptions, too
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # it raises many kinds
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise Damaged(f'graph "{name}": ONNX Runtime cannot run it: {told[0][:200]}') from None
