@@ -12,7 +12,7 @@ import pytest
 from tests.runtime.conftest import WORDS
 from tests.runtime.twins import alike
 from unisono import together
-from unisono.runtime import BadInput, ExportedError, NoTask, Question, Unanswerable
+from unisono.runtime import BadInput, ExportedError, NoTask, Question, Runtime, Unanswerable
 
 TEXTS = [
     "Wake me up at seven, please!", "", " ", "Hi", "naïve café — 你好 🤖 İstanbul", "a\u0000b \u200b c\u0301",
@@ -32,6 +32,9 @@ ROWS: dict[str, list[Any]] = {
         {"question": "?", "context": "yes"},
         {"question": "who is it " * 3, "context": "İki  çocuk\n— 你好, and they skated."},
     ],
+    "en-de": PLAIN,
+    "reply": [{"question": "when?", "context": LONG}, {"question": "who?"}],
+    "say": [{"source": text} for text in PLAIN],
     "alike": [{"text": "one", "other": "two"}, {"text": LONG, "other": "two"}, {"text": "one"}, {"other": LONG}],
 }  # fmt: skip
 
@@ -42,6 +45,34 @@ def test_every_task_answers_what_the_model_answers(shipped, task):
     assert alike(shipped.runtime.predict(task, ROWS[task]), wanted, apart=1e-4)
     for row, alone in zip(ROWS[task], wanted, strict=True):  # and a row alone what it answers among others
         assert alike(shipped.runtime.predict(task, [row]), [alone], apart=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("en-de", {"beams": 1}), ("en-de", {"beams": 5, "max_new": 6}), ("en-de", {"min_new": 9}),
+        ("say", {"language": "twice", "beams": 3}), ("say", {"language": "up"}), ("reply", {"beams": None}),
+    ],
+)  # fmt: skip
+def test_options_of_tasks_that_write(shipped, task, options):
+    rows = ROWS[task]
+    assert shipped.runtime.predict(task, rows, **options) == shipped.model.predict(task, rows, **options)
+
+
+def test_a_text_is_streamed_as_it_grows(shipped):
+    questions = [Question("en-de", {"source": text}, partial=True) for text in PLAIN[:3]]
+    questions += [
+        Question("say", {"source": PLAIN[0]}, {"language": "up"}, partial=True),
+        Question("intent", {"text": PLAIN[0]}, partial=True),
+    ]
+    ours = [answer for answer in shipped.runtime.answers(questions) if answer is not None]
+    theirs = [answer for answer in together.answers(shipped.model, questions) if answer is not None]
+    for at in range(len(questions)):
+        grown, wanted = ([a for a in some if a.at == at] for some in (ours, theirs))
+        assert alike([[a.found, a.last] for a in grown], [[a.found, a.last] for a in wanted], apart=1e-4)
+    assert len(ours) > 10 and [a.last for a in ours if a.at == 4] == [True]
+    ends = [a.at for a in ours if a.last]
+    assert ends.index(4) < ends.index(0), "labels overtake texts"
 
 
 def test_all_tasks_of_a_text_at_once(shipped):
@@ -96,6 +127,8 @@ def test_what_cannot_be_answered_is_told_and_the_rest_answered(shipped):
         Question("intent", {"text": "fine"}), Question("intent", {}), Question("intent", {"text": 3}),
         Question("none", {"text": "x"}), Question("flags", {"text": "fine"}, {"beams": 2}),
         Question("where", {"question": "when?"}), Question("where", {"question": "when?", "context": "  "}),
+        Question("say", {"source": "a"}, {"language": "de"}), Question("say", {"source": "a"}, {"beams": 0}),
+        Question("say", {"source": "a"}, {"beams": [2]}), Question("en-de", {"source": "a"}, {"language": "up"}),
         Question("slots", {"tokens": ["a", 3]}), Question("intent", {"text": "x" * 1_000_001}),
     ]  # fmt: skip
     found = last(shipped.runtime.answers(questions), len(questions))
@@ -107,6 +140,10 @@ def test_what_cannot_be_answered_is_told_and_the_rest_answered(shipped):
         'task "flags" has no option "beams": it takes none',
         "no input: context missing",
         "no token was found in the context",
+        "language 'de': this task translates into up, twice",
+        'option "beams" cannot be 0',
+        'option "beams" cannot be [2]',
+        "language 'up': this task translates into one language",
         '"tokens" must be a list of words, not list',
         '"text" has 1,000,001 characters, more than 1,000,000',
     ]
@@ -125,11 +162,13 @@ def test_wrong_requests_are_one_line(shipped):
         shipped.runtime.predict("intent", ["x"], beams=2)
 
 
-def test_threads_may_share_it(shipped):
+@pytest.mark.slow
+def test_threads_may_share_it(exported):
+    runtime = Runtime.load(exported)
     texts = [" ".join(WORDS[i % 9 : i % 9 + 2 + i % 5]) for i in range(60)]
-    wanted = [shipped.runtime.predict_all(text) for text in texts]
+    wanted = [runtime.predict_all(text) for text in texts]
     with ThreadPoolExecutor(4) as pool:
-        assert alike(list(pool.map(shipped.runtime.predict_all, texts)), wanted)
+        assert alike(list(pool.map(runtime.predict_all, texts)), wanted)
 
 
 BLOCKED = """
@@ -144,10 +183,11 @@ builtins.__import__ = only
 """
 
 
-def test_it_needs_nothing_else(shipped):
+@pytest.mark.slow
+def test_it_needs_nothing_else(exported):
     """The command answers where neither PyTorch nor anything else of ours can be imported."""
     code = f"""{BLOCKED}
-sys.argv = ["unisono-runtime", {str(shipped.folder)!r}, "Wake me up at seven, please!"]
+sys.argv = ["unisono-runtime", {str(exported)!r}, "Wake me up at seven, please!"]
 from unisono.runtime.__main__ import main
 main()
 ours = {{n.split(".")[1] for n in sys.modules if n.startswith("unisono.")}}

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.runtime.twins import memory_of, stepping
+from tests.runtime.twins import stepping
 from unisono.heads import search as theirs
 from unisono.heads.crf import viterbi as viterbi_in_torch
 from unisono.heads.decoder import Decoder
@@ -40,11 +40,10 @@ def sources() -> Packed:
 
 def opened(decoder: Decoder, sources: Packed) -> Decoding:
     with torch.no_grad():
-        memory = {name: value.numpy() for name, value in memory_of(decoder, sources).items()}
-    pairs = [(memory[f"memory.k.{i}"], memory[f"memory.v.{i}"]) for i in range(len(decoder.layers))]
+        memory = decoder.open(sources).memory.numpy()  # (layers, 2, B, H, L, K)
     lengths = np.array(sources.layout.lengths)
     mask = np.where(np.arange(max(lengths)) < lengths[:, None], np.float32(0), HIDDEN)
-    return Decoding(stepping(decoder), pairs, mask)
+    return Decoding(stepping(decoder), [(keys, values) for keys, values in memory], mask)
 
 
 def run(steps: Any) -> tuple[list[Any], list[list[int]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,6 +19,16 @@ class Asked(NamedTuple):
 
     graph: str
     places: np.ndarray
+
+
+class Pass(Protocol):
+    """What runs graphs."""
+
+    def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
+        """One pass of the encoder, and what each head's graph gives."""
+
+    def run(self, graph: str, fields: Arrays) -> Arrays:
+        """What a graph gives, by its name."""
 
 
 class Graphs:
@@ -44,12 +54,10 @@ class Graphs:
         self._outputs = {name: list(graph.outputs) for name, graph in told.items()}
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        """One pass of the encoder, and what each head's graph gives."""
         (states,) = self._sessions["encoder"].run(["states"], {name: pack.fields[name] for name in self._reads})
         return [self.run(graph, {"states": states, "index": places}) for graph, places in asked]
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
-        """What a graph gives."""
         names = self._outputs[graph]
         return dict(zip(names, self._sessions[graph].run(names, fields), strict=True))
 
@@ -70,7 +78,6 @@ class OneGraph:
                 raise Damaged(f'task "{task.name}": the graph has no inputs or outputs for it')
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        """One pass: what each head gives."""
         given = {f"{graph}.index": places for graph, places in asked}
         fields = {
             name: pack.fields[name]

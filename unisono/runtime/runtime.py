@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .answering import answers, rows_of, strange
 from .bundle import Bundle
 from .errors import BadInput, Damaged, ExportedError, NoTask
-from .graphs import Graphs, OneGraph
-from .heads import HEADS, Head, Run
+from .graphs import Graphs, OneGraph, Pass
+from .heads import HEADS, Head
 from .manifest import Manifest, Task
 from .questions import Answer, Prediction, Question, Row, Unanswerable
 from .reading import MOST_TEXT, read, row_of
@@ -27,29 +28,34 @@ class Runtime:
     generator that ``answers`` gave belongs to one thread.
 
     Args:
-        bundle: see ``load``. ``threads``: for one operator of the encoder; None: as many as there are cores.
+        manifest: what the export says of itself. ``files``: of the export, name -> text. ``card``: markdown about it.
+        graphs: runs its graphs.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        self.manifest: Manifest = bundle.manifest
-        self.card = bundle.card
+    def __init__(self, manifest: Manifest, files: Mapping[str, str], graphs: Pass, *, card: str = "") -> None:
+        self.manifest, self.card, self._graphs = manifest, card, graphs
         try:
-            self._reader = Reader(bundle.files[bundle.manifest.tokenizer])
+            self._reader = Reader(files[manifest.tokenizer])
         except Exception as error:  # tokenizers raises a bare Exception
-            raise Damaged(f"{bundle.manifest.tokenizer}: no tokenizer ({str(error)[:100]})") from None
-        self._graphs: Graphs | OneGraph = (OneGraph if bundle.one_file else Graphs)(bundle, threads)
+            raise Damaged(f"{manifest.tokenizer}: no tokenizer ({str(error)[:100]})") from None
         self.heads: dict[str, Head] = {
-            name: HEADS[task.kind](task, bundle.files, self._step(task)) for name, task in bundle.manifest.tasks.items()
+            name: HEADS[task.kind](task, files, partial(graphs.run, task.step) if task.step else None)
+            for name, task in manifest.tasks.items()
         }
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Runtime:
         """The export in a folder, or in one file.
 
+        Args:
+            threads: for one operator of the encoder; None: as many as there are cores.
+
         Raises:
             ExportedError: there is none, it is damaged, or ONNX Runtime is not installed.
         """
-        return cls(Bundle.open(path), threads=threads)
+        bundle = Bundle.open(path)
+        graphs = (OneGraph if bundle.one_file else Graphs)(bundle, threads)
+        return cls(bundle.manifest, bundle.files, graphs, card=bundle.card)
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -160,10 +166,6 @@ class Runtime:
 
     def _whole(self, questions: Sequence[Question]) -> list[Prediction | Unanswerable]:
         return _last(self.answers(questions), len(questions))
-
-    def _step(self, task: Task) -> Run | None:
-        name = task.step
-        return None if name is None else lambda fields: self._graphs.run(name, fields)
 
 
 def _last(given: Iterator[Answer | None], count: int) -> list[Prediction | Unanswerable]:
