@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import shutil
@@ -43,3 +44,16 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("UNISONO_DATA is not set: no real data here")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> Path:
+    """The folder of an untrained model of many kinds of task: text, pairs, words, pictures, sounds, tables."""
+    pytest.importorskip("PIL")
+    pytest.importorskip("soundfile")
+    path = Path(__file__).parents[1] / "benchmarks" / "serve_model.py"
+    spec = importlib.util.spec_from_file_location("serve_model", path)
+    assert spec and spec.loader
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made.save(tmp_path_factory.mktemp("small"))

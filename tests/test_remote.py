@@ -10,29 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.serve.live import live
-from tests.train.runs import TASKS, small
 from unisono import cli
-from unisono.prepare import build_model, read_tables
 from unisono.serve.engine import ModelEngine
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """An untrained model of a label, tags, a translation, and a picture's class."""
-    import numpy as np
-
-    Image = pytest.importorskip("PIL.Image")
-    folder = tmp_path_factory.mktemp("asked")
-    for split in ("train", "validation"):
-        for name in ("dark", "bright"):
-            (folder / "classes" / split / name).mkdir(parents=True)
-            for i in range(3):
-                shade = np.full((8, 8, 3), 200 * (name == "bright") + i, np.uint8)
-                Image.fromarray(shade).save(folder / "classes" / split / name / f"{i}.png")
-    kind = {"kind": "classify", "data": str(folder / "classes"), "columns": {"image": "image"}}
-    recipe = small(folder / "run", {**TASKS, "kind": kind})
-    build_model(recipe, read_tables(recipe, run=None)).save_pretrained(folder / "model")
-    return folder
+def folder(small_model) -> Path:
+    return small_model.parent
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +58,22 @@ def ask(folder, url, monkeypatch, capsys):
         ["--text", "Wake me", "--json"],
         ["classes/train/dark/0.png", "classes/train/bright", "--json"],
         ["classes/train/dark/0.png", "nowhere.png", "--json"],
+        ["0.wav", "1.wav"],
+        ["--text", "room 1", "--pair", "a", "--task", "same", "--json"],
     ],
 )
 def test_a_server_answers_as_the_folder_does(ask, arguments):
     here, there = ask(*arguments)
     assert here[:2] == there[:2]
     assert here[2] == there[2]
+
+
+def test_rows_of_tables(ask, folder):
+    (folder / "tables.jsonl").write_text(
+        '{"text": "room", "table": {"age": 4, "wing": null}}\n{"table": {"wing": "a"}}\n'
+    )
+    here, there = ask("--task", "size", "--rows", "tables.jsonl", "--json")
+    assert here == there and here[0] == 0
 
 
 def test_rows_of_a_file(ask, folder):

@@ -224,6 +224,8 @@ def collate_mixed(rows: Sequence[tuple[Mapping[str, Stem], Mapping[str, np.ndarr
     parts = {}
     for s, name in enumerate(names):
         have = np.flatnonzero(lengths[:, s]).tolist()
+        if not have:  # no row has this input
+            continue
         own_layout = Layout(lengths[have, s].tolist())
         places = np.concatenate(
             [np.arange(n) + start for n, start in zip(own_layout.lengths, starts[have, s], strict=True)]

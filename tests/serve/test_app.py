@@ -76,6 +76,10 @@ def test_the_tasks_tell_what_they_take_and_their_examples_are_answered():
     ("request_", "status", "code", "says"),
     [
         (post("/v1/lable", {"text": "hi"}), 404, "no_task", "label, say"),
+        (("GET", "/v1/label", {}), 405, "wrong_method", ""),
+        (("PUT", "/v1/all", {}), 405, "wrong_method", ""),
+        (("GET", "/v2/label", {}), 404, "no_path", ""),
+        (post("/v1/say", {"source": "hi", "beams": True}), 422, "unfit", "beams"),
         (post("/v1/label", {}), 422, "unfit", "text"),
         (post("/v1/label", {"text": "  "}), 422, "unfit", "text"),
         (post("/v1/label", {"text": "hi", "txt": "?"}), 422, "unfit", "txt"),

@@ -215,7 +215,7 @@ def test_distilling_keeps_predictions_nearer_to_what_they_were(tmp_path, monkeyp
     def drift(how: str) -> float:
         folder = tmp_path / how
         tasks = {"intent": {"patience": 1, "when_done": how}}
-        run(staged(folder, tasks=tasks, steps=90, trunk_lr=5e-3, head_lr=5e-3, tokens_per_step=400, keep=1))
+        run(staged(folder, tasks=tasks, steps=90, trunk_lr=5e-3, head_lr=5e-3, tokens_per_step=400, save_every=90))
         if how == "distill":
             before.append(MultiTaskModel.from_pretrained(folder / "teachers" / "intent"))
         after = MultiTaskModel.from_pretrained(folder / "model")

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from unisono.packed import Layout, Packed
 from unisono.trunk import Trunk
 
-SIZES = {"layers": 2, "width": 32, "heads": 2, "vocabulary": 50, "positions": 64}
+SIZES = {"layers": 1, "width": 32, "heads": 2, "vocabulary": 50, "positions": 64}
 
 
 def pack(*lengths: int) -> Packed:

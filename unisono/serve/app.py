@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from unisono import __version__
 from unisono.runtime.questions import Answer, Question, Unanswerable
@@ -75,6 +76,7 @@ class Server:
         for path, name in page.FILES.items():
             app.add_api_route(path, partial(page.answer, name), methods=["GET"], include_in_schema=False)
         app.add_exception_handler(Refused, _refused)
+        app.add_exception_handler(HTTPException, _no_route)
         app.openapi = lambda: document(batcher.engine.faces, limits.body, secured=token is not None)  # type: ignore[method-assign]
         self.api = app
         self.app = Guard(app, token=token, most_body=limits.body, hosts=hosts, seen=self.telling.request)
@@ -242,6 +244,14 @@ def _meaning(error: Exception) -> Refused:
     if isinstance(error, Late):
         return Refused(504, "late", "there was no answer in the time that this request may take")
     return Refused(500, "fault", "a fault of the server's own; its log says which")
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    """What the routes themselves refuse: a path that there is not, or another method."""
+    assert isinstance(error, HTTPException)
+    told = {404: ("no_path", "there is nothing under this path"), 405: ("wrong_method", "not by this method")}
+    code, reason = told.get(error.status_code, ("refused", str(error.detail)))
+    return JSONResponse({"error": {"code": code, "message": reason}}, error.status_code, headers=error.headers)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -13,16 +13,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat,
 
 from unisono.heads import Head
 from unisono.runtime.questions import Question
-from unisono.tasks import Task
+from unisono.tasks import PAIRS, Task
 
 MOST_TEXT = 100_000  # characters of one text
 MOST_WORDS = 20_000
 MOST_CELLS = 10_000
 FILES = ("image", "audio")  # inputs that are files: base64 in JSON
 _OPTIONS: Mapping[str, tuple[Any, str]] = {
-    "beams": (Annotated[int | None, Field(ge=1, le=16)], "breadth of the search; 1 is greedy and the fastest"),
-    "max_new": (Annotated[int | None, Field(ge=1, le=1024)], "the most tokens to produce"),
-    "min_new": (Annotated[int, Field(ge=0, le=1024)], "the fewest tokens to produce"),
+    "beams": (
+        Annotated[int, Field(ge=1, le=16, strict=True)] | None,
+        "breadth of the search; 1 is greedy and the fastest",
+    ),
+    "max_new": (Annotated[int, Field(ge=1, le=1024, strict=True)] | None, "the most tokens to produce"),
+    "min_new": (Annotated[int, Field(ge=0, le=1024, strict=True)], "the fewest tokens to produce"),
 }
 _EXAMPLES: Mapping[str, Any] = {
     "text": "Berlin is lovely in spring.",
@@ -119,11 +122,12 @@ class Face:
 
     def question_from(self, given: AskAll, *, partial: bool = False) -> Question | None:
         """What this task is asked when inputs are given without saying for whom; None: it cannot do with them."""
-        kinds = list(self.inputs.values())
+        asked = {r: kind for r, kind in self.inputs.items() if r in self.required or r not in PAIRS}
+        kinds = list(asked.values())
         if any(kinds.count(kind) > 1 for kind in kinds):
             return None
         row: dict[str, Any] = {}
-        for role, kind in self.inputs.items():
+        for role, kind in asked.items():
             value = getattr(given, "text" if kind == "tokens" else kind, None)  # a table is not asked of all
             if value is not None:
                 row[role] = _value(kind, value)

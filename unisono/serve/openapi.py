@@ -22,6 +22,12 @@ _ERRORS = {
 }
 _GET = ("401", "421")
 _POST = tuple(_ERRORS)
+_EVENT = {
+    "type": "object",
+    "description": "answer: JSON with task, prediction (as far as it is known) and last, or error; at the end: end",
+    "required": ["event", "data"],
+    "properties": {"event": {"enum": ["answer", "error", "end"]}, "data": {"type": "string"}},
+}
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -91,7 +97,7 @@ def _post(
         }
     ]
     if stream:
-        answers["text/event-stream"] = {"schema": {"type": "string"}}
+        answers["text/event-stream"] = {"schema": _EVENT}
         parameters.append(
             {
                 "name": "stream",
