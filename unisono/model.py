@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unisono import __version__, files
 from unisono.batch import Batch
+from unisono.blending import blended
 from unisono.heads import Example, Head, Loss, Prediction, Row
 from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
@@ -187,7 +188,12 @@ class MultiTaskModel(nn.Module):
 
     def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]]) -> Batch:
         """Examples as one pack, sorted by length so that attention meets few shapes."""
-        return self._collate(task, drawn(self.stems_of(task), examples))
+        stems, head = self.stems_of(task), self.head(task)
+        examples = drawn(stems, examples)
+        if self.training and head.mixup:
+            (stem,) = stems.values()
+            examples = blended(examples, stem, head)
+        return self._collate(task, examples)
 
     def _collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
         """``inputs``: of the same rows, collated before."""

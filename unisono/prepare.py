@@ -105,6 +105,8 @@ def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTask
         if task.kind.head.hides:
             fitted["holds"] = {stem: _holds(name, stem, stems[stem]) for stem in task.stems}
         heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
+        if heads[name].mixup and not (len(task.stems) == 1 and stems[task.stems[0]].blends):
+            raise RecipeError(f"tasks.{name}.head.mixup: mixes images; this task reads {' and '.join(task.inputs)}")
     model = MultiTaskModel(stems, trunk, heads, tables.tasks)
     if origin:
         for name in give(origin, model):

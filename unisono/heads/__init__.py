@@ -2,6 +2,8 @@
 
 from unisono.heads.base import (
     MISSING,
+    OTHER,
+    SHARE,
     Example,
     Head,
     Loss,
@@ -15,6 +17,8 @@ from unisono.heads.base import (
 
 __all__ = [
     "MISSING",
+    "OTHER",
+    "SHARE",
     "Example",
     "Head",
     "Loss",

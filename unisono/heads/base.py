@@ -14,6 +14,7 @@ from unisono.heads.distill import TEMPERATURE
 from unisono.packed import Packed
 
 MISSING = -100  # the target of a unit without a label, in every integer target
+SHARE, OTHER = "share", "other/"  # fields of an example with another mixed in: its own share (1,); the other's labels
 
 Row = Mapping[str, Any]  # role -> value, as the data room yields it
 Example = dict[str, np.ndarray]  # one encoded row: 1-D arrays, uint8, int32 or float32
@@ -74,6 +75,7 @@ class Head(nn.Module, ABC):
 
     hides: ClassVar[bool] = False  # learns from what is hidden of the input (``choose``): the input is the label
 
+    mixup: float = 0.0  # α of Zhang et al. 2018: training rows are mixed with one another; 0: they are not
     first_only: bool = False  # of a sequence, only its first token's state is looked at; the trunk can save work then
     options: _Options
     fitted: dict[str, Any]

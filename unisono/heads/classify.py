@@ -19,6 +19,7 @@ from torch import Tensor
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.distill import TEMPERATURE, soft_classes, soft_labels
+from unisono.heads.mixed import of_both, with_others
 from unisono.heads.names import unknown
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
@@ -36,6 +37,9 @@ class ClassifyOptions(base.Options):
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all labels")
     class_weights: Literal["balanced"] | None = Field(None, description="balanced: rare labels weigh more in the loss")
+    mixup: float = Field(
+        0.0, ge=0, description="in training, images and their labels are mixed with one another: α of mixup, 0.2 say"
+    )
     threshold: float = Field(0.5, gt=0, lt=1, description="with multi: the probability from which a label is predicted")
 
     @field_validator("labels")
@@ -64,7 +68,7 @@ class Classify(Head):
     def __init__(self, width: int, options: ClassifyOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
-        self.first_only = options.pool == "first"
+        self.first_only, self.mixup = options.pool == "first", options.mixup
         self.labels: tuple[str, ...] = tuple(fitted["labels"])
         self._number = {name: i for i, name in enumerate(self.labels)}
         self.readout = Readout(
@@ -116,26 +120,34 @@ class Classify(Head):
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
         """``label``: (B,), with ``multi`` (B, V)."""
-        label = torch.from_numpy(np.stack([e["label"] for e in examples]).astype(np.int64))
-        return {"label": label if self.options.multi else label[:, 0]}
+
+        def stacked(labels: list[np.ndarray]) -> Tensor:
+            made = torch.from_numpy(np.stack(labels).astype(np.int64))
+            return made if self.options.multi else made[:, 0]
+
+        return with_others(examples, "label", stacked)
 
     def units(self, targets: Targets) -> int:
         """Rows with a label; with ``multi`` pairs of row and label that are known."""
         return int((targets["label"] != MISSING).sum())
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
-        logits, label = self.logits(states), targets["label"]
+        logits = self.logits(states)
         weights = None if self.weights is None else self.weights.float()
         smooth = self.options.label_smoothing
-        if self.options.multi:
-            known = label != MISSING  # (B, V)
-            goal = label.clamp(min=0).to(logits.dtype) * (1 - smooth) + smooth / 2
+
+        def several(label: Tensor) -> Tensor:
+            goal = label.clamp(min=0).to(logits.dtype) * (1 - smooth) + smooth / 2  # (B, V)
             each = F.binary_cross_entropy_with_logits(logits, goal, pos_weight=weights, reduction="none")
-            total = (each * known).sum()
-        else:
-            total = F.cross_entropy(
+            return (each * (label != MISSING)).sum(-1)
+
+        def one(label: Tensor) -> Tensor:
+            return F.cross_entropy(
                 logits, label, weights, ignore_index=MISSING, label_smoothing=smooth, reduction="none"
-            ).sum()  # reduction="sum" would do, but gives NaN gradients when nothing is labelled
+            )
+
+        # reduction="sum" would do, but gives NaN gradients when nothing is labelled
+        total = of_both(several if self.options.multi else one, targets, "label").sum()
         return Loss(total, self.units(targets))
 
     def distill(

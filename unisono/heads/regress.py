@@ -18,6 +18,7 @@ from torch import Tensor
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.distill import TEMPERATURE
+from unisono.heads.mixed import of_both, with_others
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
 
@@ -29,6 +30,9 @@ class RegressOptions(base.Options):
     layers: int = Field(1, ge=0, description="hidden layers")
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")
     scale: bool = Field(True, description="standardise targets by the mean and deviation of the training rows")
+    mixup: float = Field(
+        0.0, ge=0, description="in training, images and their labels are mixed with one another: α of mixup, 0.2 say"
+    )
     loss: Literal["mse", "huber"] = Field(
         "mse", description="huber: linear beyond one (standardised) unit, for outliers"
     )
@@ -49,7 +53,7 @@ class Regress(Head):
     def __init__(self, width: int, options: RegressOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
-        self.first_only = options.pool == "first"
+        self.first_only, self.mixup = options.pool == "first", options.mixup
         self.mean, self.deviation = float(fitted["mean"]), float(fitted["deviation"])
         self.readout = Readout(width, 1, layers=options.layers, hidden=options.hidden, dropout=options.dropout)
 
@@ -77,17 +81,19 @@ class Regress(Head):
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
         """``value``: (B,)."""
-        return {"value": torch.from_numpy(np.concatenate([e["value"] for e in examples]))}
+        return with_others(examples, "value", lambda values: torch.from_numpy(np.concatenate(values)))
 
     def units(self, targets: Targets) -> int:
         return int((~targets["value"].isnan()).sum())
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
-        known = ~targets["value"].isnan()  # (B,)
-        goal = targets["value"].nan_to_num()
+        found = self.values(states)
         measure = F.mse_loss if self.options.loss == "mse" else F.huber_loss
-        each = measure(self.values(states), goal, reduction="none")
-        return Loss((each * known).sum(), self.units(targets))
+
+        def each(value: Tensor) -> Tensor:
+            return measure(found, value.nan_to_num(), reduction="none") * ~value.isnan()  # (B,)
+
+        return Loss(of_both(each, targets, "value").sum(), self.units(targets))
 
     def distill(
         self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE

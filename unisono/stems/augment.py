@@ -27,6 +27,19 @@ class Augmentation(base.Options):
     )
 
 
+class Blending:
+    """What a stem of images offers to mixup: images of one size can be mixed, pixel by pixel."""
+
+    blends = True
+
+    def alike(self, tokens: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+        return tuple(tokens["grid"][:2].tolist())
+
+    def blend(self, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], share: float) -> base.Tokens:
+        mixed = share * one["pixels"].astype(np.float32) + (1 - share) * other["pixels"].astype(np.float32)
+        return {"pixels": mixed.round().astype(np.uint8)}
+
+
 def drawn(
     examples: Sequence[Mapping[str, np.ndarray]], options: Augmentation, patch: int
 ) -> Sequence[Mapping[str, np.ndarray]]:

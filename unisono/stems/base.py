@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +41,7 @@ class Stem(nn.Module, ABC):
     cuts: ClassVar[bool] = (
         False  # an input of more than ``most`` vectors is cut off; else it is scaled down, or refused
     )
+    blends: ClassVar[bool] = False  # rows can be mixed with one another in training
     most: int  # vectors of a row at most
     knows: ClassVar[bool] = False  # it has a vocabulary of training rows, and ``unknown`` counts what is not in it
 
@@ -86,6 +87,18 @@ class Stem(nn.Module, ABC):
         collate them: a label that lies on the input can then follow it. On the CPU, and in training only.
         """
         return examples
+
+    def alike(self, tokens: Mapping[str, np.ndarray]) -> Hashable:
+        """Of a stem that ``blends``: what two rows must have in common to be mixed."""
+        raise NotImplementedError(f"{type(self).__name__} blends nothing")
+
+    def blend(self, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], share: float) -> Tokens:
+        """Of a stem that ``blends``: the fields in which a row differs once another is mixed in.
+
+        Args:
+            share: of the one, between 0 and 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} blends nothing")
 
     def unknown(self, tokens: Mapping[str, np.ndarray]) -> int:
         """How many pieces of the row's input training did not have; 0 where the row lacks it."""

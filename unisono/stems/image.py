@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, pixels, resized
-from unisono.stems.augment import Augmentation, augmented, drawn, views
+from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import MASKED, Contents, Hiding
 from unisono.views import TURN, VIEW
@@ -57,7 +57,7 @@ class ImageOptions(Augmentation):
         return self
 
 
-class ImageStem(Stem, Hiding):
+class ImageStem(Blending, Stem, Hiding):
     """Turns an image of h x w patches into 1 + h * w vectors. Images of several sizes may share a pack.
 
     An image is kept as bytes at the size at which it is cut. Without ``size`` its sides keep their proportion, up to

@@ -20,7 +20,7 @@ from transformers import AutoImageProcessor
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, middle, pixels, resized
-from unisono.stems.augment import Augmentation, augmented, drawn, views
+from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.image import CUT
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
@@ -39,7 +39,7 @@ class ImageEncoderOptions(EncoderOptions, Augmentation):
     )
 
 
-class ImageEncoder(Stem):
+class ImageEncoder(Blending, Stem):
     """Turns an image of h x w patches into 1 + h * w vectors: the state of the encoder's class token, then of patches.
 
     All images have one size. ``fitted``: ``config``, the encoder's shape, and ``processor``, what is done to an image
