@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from pathlib import Path
 
@@ -29,6 +31,24 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     fsync(path.parent)
+
+
+def read_text(path: Path | str, most: int) -> str:
+    """A text that a person or a program wrote, UTF-8. What has no end (a pipe, a device) is not begun with.
+
+    Args:
+        most: bytes.
+
+    Raises:
+        OSError: no such file, not a regular one, or a larger one. UnicodeDecodeError: not UTF-8.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    return content.decode("utf-8")
 
 
 def replace_folder(temporary: Path | str, final: Path | str) -> None:

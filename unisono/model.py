@@ -22,13 +22,14 @@ from unisono.heads import Example, Head, Loss, Prediction, Row
 from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
-from unisono.recipe import nearest
+from unisono.recipe import TASK_NAME, RecipeError, nearest
 from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 BESIDE = "beside"  # a part of a head that only training has: it is not saved with the model
+_MOST_CONFIG, _MOST_FITTED = 16 << 20, 256 << 20  # bytes
 
 
 class ModelError(Exception):
@@ -420,6 +421,8 @@ class MultiTaskModel(nn.Module):
         """Loads a folder that ``save_pretrained`` wrote, ready to predict."""
         folder = Path(folder)
         model = cls.from_config(folder)
+        if (folder / WEIGHTS).exists() and not (folder / WEIGHTS).is_file():  # of a pipe, reading would wait for ever
+            raise ModelError(f"{folder}/{WEIGHTS}: not a file")
         try:
             weights = load_file(folder / WEIGHTS)
         except FileNotFoundError:
@@ -438,15 +441,36 @@ class MultiTaskModel(nn.Module):
     def from_config(cls, folder: Path) -> MultiTaskModel:
         """The model of a folder with fresh weights."""
         try:
-            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            config = json.loads(files.read_text(folder / CONFIG, _MOST_CONFIG))
+        except (FileNotFoundError, NotADirectoryError):
             raise ModelError(
                 f"{folder}: no model here ({CONFIG} is missing); train one with: unisono train RECIPE"
             ) from None
-        except ValueError as error:
-            raise ModelError(f"{folder}/{CONFIG}: not JSON ({error})") from None
-        if config.get("model_type") != "unisono":
-            raise ModelError(f'{folder}: model_type is "{config.get("model_type")}", not "unisono"')
+        except OSError as error:
+            raise ModelError(f"{folder}/{CONFIG}: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"{folder}/{CONFIG}: not JSON ({str(error).splitlines()[0]})") from None
+        if not isinstance(config, dict) or config.get("model_type") != "unisono":
+            told = config.get("model_type") if isinstance(config, dict) else type(config).__name__
+            raise ModelError(f'{folder}: model_type is "{str(told)[:100]}", not "unisono"')
+        try:
+            return cls._of(config, folder)
+        except Exception as error:  # of a damaged file anything may come, of any library that reads it
+            if isinstance(error, RecipeError):  # a kind that is not installed
+                raise ModelError(f"{folder}: {error}") from None
+            if type(error).__module__.startswith("unisono."):
+                raise
+            why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            raise ModelError(
+                f"{folder}: its files are damaged, or not of this version ({why}); copy it again"
+            ) from None
+
+    @classmethod
+    def _of(cls, config: Mapping[str, Any], folder: Path) -> MultiTaskModel:
+        """A model of the shape that ``config`` tells; what else it needs lies in ``folder``."""
+        for name in config["tasks"]:
+            if not TASK_NAME.fullmatch(name):  # it is part of a file's name below
+                raise ModelError(f'{folder}/{CONFIG}: "{name[:100]}" cannot name a task')
         trunk, embedding = Trunk.from_config(config["trunk"])
         stems: dict[str, Stem] = {}
         for name, told in config["stems"].items():
@@ -458,9 +482,9 @@ class MultiTaskModel(nn.Module):
         tasks = {name: Task.from_config(name, task) for name, task in config["tasks"].items()}
         heads = {}
         for name, task in tasks.items():
-            fitted = json.loads((folder / "heads" / f"{name}.json").read_text(encoding="utf-8"))
+            fitted = json.loads(files.read_text(folder / "heads" / f"{name}.json", _MOST_FITTED))
             heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
         model = cls(stems, trunk, heads, tasks)
         readme = folder / "README.md"
-        model.card = readme.read_text(encoding="utf-8") if readme.exists() else ""
+        model.card = files.read_text(readme, _MOST_CONFIG) if readme.exists() else ""
         return model

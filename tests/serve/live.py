@@ -21,6 +21,7 @@ def live(engine=None, *, token: str | None = None, body: int = 1_000_000, second
     """(address, server)."""
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
+    bound.listen()  # who comes before it has begun waits
     server = Server(Batcher(engine or Pretend()), limits=Limits(body, seconds), token=token, hosts=LOOPBACK)
     web = uvicorn.Server(uvicorn.Config(server.app, **settings_of_uvicorn(drain=5)))
     web.capture_signals = _none  # there are none in a thread

@@ -13,7 +13,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 class Ratio(BaseModel):
     """The share of the training rows that becomes a split which the data does not bring."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     validation: float = Field(0.1, ge=0, lt=1, description="share cut off for validation when there is no such split")
     test: float = Field(0.0, ge=0, lt=1, description="share cut off for test when there is no such split")
@@ -34,7 +34,7 @@ class Ratio(BaseModel):
 class Data(BaseModel):
     """Where a task's rows come from. In a recipe a plain string stands for ``{path: string}``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     path: str = Field(min_length=1, description="a file, a folder, hf://NAME or builtin:NAME")
     format: str | None = Field(None, description="the reader's name; guessed from the file when not given")

@@ -47,7 +47,7 @@ class Loss(NamedTuple):
 class Options(BaseModel):
     """What a recipe may say under ``head:``. Each head extends it with its own hyperparameters."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the head")
     lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")

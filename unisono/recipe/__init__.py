@@ -4,9 +4,10 @@ from unisono.recipe.distilled import Distill
 from unisono.recipe.errors import RecipeError, explain, nearest
 from unisono.recipe.read import build, parse, read
 from unisono.recipe.tune import Tune
-from unisono.recipe.types import Column, Mix, Recipe, Task, Train, Trunk
+from unisono.recipe.types import TASK_NAME, Column, Mix, Recipe, Task, Train, Trunk
 
 __all__ = [
+    "TASK_NAME",
     "Column",
     "Distill",
     "Mix",

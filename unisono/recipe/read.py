@@ -12,9 +12,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from unisono import files
 from unisono.recipe.distilled import Distill
 from unisono.recipe.errors import RecipeError, explain
 from unisono.recipe.types import Recipe
+
+MOST = 1 << 18  # bytes of a recipe
+MOST_VALUES, MOST_DEEP = 100_000, 50
 
 
 def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -29,7 +33,7 @@ def read(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path, MOST)
     except FileNotFoundError:
         near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
         hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
@@ -44,7 +48,7 @@ def parse(
 ) -> Recipe:
     """The same from YAML text. ``base``: folder that relative data paths are tried against first."""
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -63,6 +67,7 @@ def build(
     tree = {"name": name, **raw}
     for override in overrides:
         tree = _override(tree, override, where)
+    _bounded(tree, where)
     try:
         tree = _expand(tree, where, ())
         recipe = Recipe.model_validate(tree)
@@ -76,8 +81,8 @@ def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, A
     if not equals or not key.strip():
         raise RecipeError(f"--set {override}: write it as path=value, such as tasks.ner.weight=0.5")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+        parsed = yaml.load(value, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise RecipeError(f"--set {override}: the value is not YAML") from None
     out = dict(tree)
     node = out
@@ -104,6 +109,37 @@ def _override(tree: Mapping[str, Any], override: str, where: str) -> dict[str, A
     return out
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values only; and merged mappings (``<<``), which a few lines can make without end, are bounded."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, "a mapping of too many merged ones", node.start_mark)
+
+
+def _bounded(tree: Any, where: str) -> None:
+    """Walks over all that a recipe stands for, its aliases written out.
+
+    Raises:
+        RecipeError: too much: an alias in itself, or aliases of aliases, which a few lines can make without end.
+    """
+    left, values = [(tree, 0)], 0
+    while left:
+        node, depth = left.pop()
+        values += 1
+        if values > MOST_VALUES or depth > MOST_DEEP:
+            raise RecipeError(
+                f"{where}: more than {MOST_VALUES:,} values, or {MOST_DEEP} deep, once its aliases are written out"
+            )
+        if isinstance(node, int) and node.bit_length() > 64:
+            raise RecipeError(f"{where}: a number of more than 64 bits")
+        if isinstance(node, Mapping):
+            left += ((value, depth + 1) for value in node.values())
+        elif isinstance(node, (list, tuple, set)):
+            left += ((value, depth + 1) for value in node)
+
+
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -115,6 +151,8 @@ def _expand(node: Any, where: str, path: tuple[str, ...]) -> Any:
         return [_expand(value, where, (*path, str(i))) for i, value in enumerate(node)]
     if not isinstance(node, str):
         return node
+    if any("\ud800" <= letter <= "\udfff" for letter in node):  # no file can have such a name
+        raise RecipeError(f"{where}: {'.'.join(path)}: half a letter (a surrogate), which is no text")
 
     def fill(match: re.Match[str]) -> str:
         value = os.environ.get(match[1], match[2])

@@ -205,7 +205,7 @@ class Train(_Section):
 class Balance(BaseModel):
     """How losses or gradients become one update. A method's options stand beside it: ``{method: cagrad, c: 0.4}``."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     method: str = Field("sum", description=f"one of {', '.join(METHODS)}")
     conflicts: bool = Field(
@@ -246,7 +246,7 @@ class Balance(BaseModel):
         return dict(self.model_extra or {})
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Recipe(_Section):
@@ -293,7 +293,7 @@ class Recipe(_Section):
     @classmethod
     def _names(cls, value: dict[str, Task]) -> dict[str, Task]:
         for name in value:
-            if not _NAME.fullmatch(name):
+            if not TASK_NAME.fullmatch(name):
                 raise ValueError(f'"{name}" cannot name a task: letters, digits, - and _ only')
         return value
 

@@ -79,7 +79,9 @@ class Server:
         app.add_exception_handler(HTTPException, _no_route)
         app.openapi = lambda: document(batcher.engine.faces, limits.body, secured=token is not None)  # type: ignore[method-assign]
         self.api = app
-        self.app = Guard(app, token=token, most_body=limits.body, hosts=hosts, seen=self.telling.request)
+        self.app = Guard(
+            app, token=token, most_body=limits.body, seconds=limits.seconds, hosts=hosts, seen=self.telling.request
+        )
 
     @asynccontextmanager
     async def _life(self, _: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +94,7 @@ class Server:
         face = self.batcher.engine.faces.get(task)
         if face is None:
             known = ", ".join(self.batcher.engine.faces)
-            raise Refused(404, "no_task", f'no task "{task[:100]}" here; there are: {known}')
+            raise Refused(404, "no_task", f'no task "{_one_line(task[:100])}" here; there are: {known}')
         request.scope["route_name"] = task
         stream = _flag(request, "stream")
         if stream and not face.stepwise:
@@ -212,10 +214,23 @@ async def _read(request: Request, form: type[Ask], inputs: Mapping[str, str]) ->
     if kind != "application/json":
         raise Refused(415, "wrong_type", "send JSON, with Content-Type: application/json, or one image or sound")
     try:
-        content = json.loads(body)
+        content = json.loads(body, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Refused(400, "not_json", "the body is not JSON") from None
+        raise Refused(400, "not_json", "the body is not JSON, or not strictly: no name twice, no NaN") from None
     return _validated(form, content)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose names comes twice: which of them a reader takes would be a matter of taste."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+def _no_constant(name: str) -> None:
+    """NaN and the infinities, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def _validated(form: type[Ask], content: Any) -> Ask:
@@ -226,7 +241,13 @@ def _validated(form: type[Ask], content: Any) -> Ask:
             {"field": ".".join(map(str, one["loc"]))[:100] or "body", "message": one["msg"]}
             for one in error.errors(include_input=False, include_url=False, include_context=False)[:10]
         ]
-        raise Refused(422, "unfit", "; ".join(f"{one['field']}: {one['message']}" for one in told)) from None
+        reason = "; ".join(f"{one['field']}: {one['message']}" for one in told)
+        raise Refused(422, "unfit", _one_line(reason)) from None
+
+
+def _one_line(text: str) -> str:
+    """What a request brought, in a line that may stand in a log."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 @contextmanager

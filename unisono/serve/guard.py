@@ -1,7 +1,8 @@
-"""Guard: what is refused before anything is read: too large a body, a wrong token, a foreign page."""
+"""Guard: what the application does not get to see: a body too large or too slow, a wrong token, a foreign page."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -26,8 +27,11 @@ _HEADERS = (
 _log = logging.getLogger("unisono.access")
 
 
-class _TooLarge(Exception):
-    pass
+_DIGITS = 15  # of a body's length; more are a petabyte, or an attack on what reads numbers
+
+
+class _Refused(Exception):
+    """(status, code, reason) of a body that is read no further."""
 
 
 class Guard:
@@ -36,7 +40,7 @@ class Guard:
     Args:
         token: that ``Authorization: Bearer`` must bring; None: none is asked for, and only pages of this machine may
             ask: names in ``hosts``.
-        most_body: bytes of a request's body.
+        most_body: bytes of a request's body. ``seconds``: that it may take to arrive.
         hosts: names under which a server without a token answers: a foreign name that resolves to this machine (DNS
             rebinding) is refused.
         seen: called with (route, status, seconds) after each request.
@@ -48,10 +52,11 @@ class Guard:
         *,
         token: str | None,
         most_body: int,
+        seconds: float,
         hosts: frozenset[str],
         seen: Callable[[str, int, float], None],
     ) -> None:
-        self.app, self.most_body, self.hosts, self.seen = app, most_body, hosts, seen
+        self.app, self.most_body, self.seconds, self.hosts, self.seen = app, most_body, seconds, hosts, seen
         self._token = None if token is None else _digest(token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,30 +106,42 @@ class Guard:
             if scheme.lower() != b"bearer" or not hmac.compare_digest(_digest(given.strip()), self._token):
                 return 401, "no_token", "send the header Authorization: Bearer TOKEN"
         length = headers.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > self.most_body):
+        if length is not None and b"transfer-encoding" in headers:
+            # A proxy in front may believe the one, and we the other: the rest would be another's request.
+            return 400, "two_lengths", "a body has a Content-Length or a Transfer-Encoding, not both"
+        if length is not None and (not length.isdigit() or len(length) > _DIGITS or int(length) > self.most_body):
             return 413, "too_large", f"a body may have {self.most_body:,} bytes"
         return None
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the application, and stops reading where a body grows over the bound that it did not announce."""
-        had = 0
+        """Runs the application, and stops reading where a body grows over the bound that it did not announce, or where
+        it takes too long.
+        """
+        had, until, whole, refused = 0, time.monotonic() + self.seconds, False, False
 
         async def receiving() -> Message:
-            nonlocal had
-            message = await receive()
+            nonlocal had, whole, refused
+            try:
+                # What comes after the body is the client's leaving, for which there is no hurry.
+                message = await (receive() if whole else asyncio.wait_for(receive(), until - time.monotonic()))
+            except (TimeoutError, asyncio.TimeoutError):
+                refused = True
+                raise _Refused(408, "slow", f"a body has to arrive within {self.seconds:g} seconds") from None
             had += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if had > self.most_body:
-                raise _TooLarge
+                refused = True
+                raise _Refused(413, "too_large", f"a body may have {self.most_body:,} bytes")
             return message
 
         async def sending(message: Message) -> None:
-            if had <= self.most_body:  # else the answer is ours
+            if not refused:  # else the answer is ours
                 await send(message)
 
         try:
             await self.app(scope, receiving, sending)
-        except _TooLarge:
-            await _answer(send, 413, "too_large", f"a body may have {self.most_body:,} bytes")
+        except _Refused as reason:
+            await _answer(send, *reason.args)
 
 
 def _digest(token: bytes) -> bytes:

@@ -12,6 +12,7 @@ _ERRORS = {
     "400": "the body is not JSON",
     "401": "the token is missing or wrong",
     "404": "there is no such task",
+    "408": "the body came too slowly",
     "413": "the body is too large",
     "415": "the body is of another type",
     "421": "the request was sent to another host",

@@ -19,6 +19,7 @@ from unisono.serve.app import LOOPBACK, Limits, Server
 from unisono.serve.batcher import Batcher
 from unisono.serve.engine import Engine
 from unisono.serve.errors import ServeError
+from unisono.serve.hurry import hurried
 
 TOKEN = "UNISONO_TOKEN"  # the environment variable that brings the token
 _log = logging.getLogger("unisono.serve")
@@ -92,7 +93,8 @@ def settings_of_uvicorn(drain: float) -> dict[str, Any]:
         drain: seconds that it waits for answers once it is told to end.
     """
     return {
-        "log_level": "warning", "access_log": False, "server_header": False, "lifespan": "on",
+        "log_level": "error", "access_log": False, "server_header": False, "lifespan": "on", "ws": "none",
+        "http": hurried(),
         "timeout_graceful_shutdown": int(drain), "timeout_keep_alive": 30, "backlog": 1024,
     }  # fmt: skip
 

@@ -20,7 +20,7 @@ Tokens = dict[str, np.ndarray]  # of one row: 1-D arrays, uint8, int32 or float3
 class Options(BaseModel):
     """What a recipe may say under ``stems: NAME:``. Each stem extends it with its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Stem(nn.Module, ABC):

@@ -30,6 +30,8 @@ _DROPOUTS = (
     "embedding_dropout", "mlp_dropout", "hidden_dropout", "activation_dropout",
 )  # fmt: skip
 
+_ELSEWHERE = ("auto_map", "attn_implementation", "experts_implementation", "quantization_config", "adapter_path")
+
 
 class Trunk(nn.Module):
     """The encoder that all tasks share: (N, D_in) vectors of a pack -> (N, D) states.
@@ -117,8 +119,10 @@ class Trunk(nn.Module):
     @classmethod
     def from_config(cls, settings: dict[str, Any], *, dropout: float | None = None) -> tuple[Trunk, nn.Embedding]:
         """A random trunk of the shape that ``config_dict`` gave, and its word table. Downloads nothing."""
+        # A folder of somebody's may name code or kernels that transformers would fetch: a shape has no need of these.
+        plain = {key: value for key, value in settings.items() if not key.startswith("_") and key not in _ELSEWHERE}
         with quiet():
-            config = AutoConfig.for_model(**copy.deepcopy(settings))
+            config = AutoConfig.for_model(**copy.deepcopy(plain))
             model = AutoModel.from_config(_with_dropout(config, dropout), trust_remote_code=False)
             shape(model)
             return cls._take(model)
