@@ -97,6 +97,37 @@ def prune(
     show.pruned(done, run, folder, as_json=json)
 
 
+@app.command()
+def exits(
+    run: RunFolder,
+    task: Annotated[str, typer.Option(help="of kind classify; needed where there are several")] = "",
+    layers: Annotated[
+        str | None, typer.Option("--layers", help="exits after these numbers of layers, as 2,4; default: after each")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="held-out rows that the curve is measured on", min=1)] = 1000,
+    batch: Annotated[int, typer.Option(help="rows asked at once", min=1)] = 32,
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Train exits at which sure rows leave the trunk early; measure score against time. The model stays as it is."""
+    from unisono import files, show
+    from unisono.deploy.leaving import leave
+    from unisono.report.exits import svg
+    from unisono.teach import numbers
+    from unisono.train.run import open_recipe
+
+    said = numbers(layers) if layers else None
+    after = [said] if isinstance(said, int) else said
+    with show.counting("measuring", quiet=json) as on_pass:
+        found = leave(
+            Path(run), open_recipe(run, set_ or ()), task=task, layers=after, rows=rows, batch=batch,
+            on_pass=on_pass,
+        )  # fmt: skip
+    picture = Path(run) / f"exits-{found['task']}.svg"
+    files.write_atomic(picture, svg(found))
+    show.left(found, run, picture, as_json=json)
+
+
 def _train(wanted: Any, recipe: str, *, fresh: bool, json: bool) -> None:
     from unisono import show
     from unisono.teach import train
@@ -178,6 +209,10 @@ def predict(
     least: Annotated[float, typer.Option(help="leave out boxes of a lower score", min=0, max=1)] = 0.3,
     color: Annotated[bool | None, typer.Option("--color/--no-color", help="default: in a terminal")] = None,
     beams: Annotated[int | None, typer.Option(help="beams of tasks that write texts")] = None,
+    confident: Annotated[
+        float | None,
+        typer.Option(help="with --task: leave at the first of its exits that is so sure (unisono exits)", min=0, max=1),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
     json: Json = False,
 ) -> None:
@@ -221,7 +256,12 @@ def predict(
     else:
         from unisono import api
 
-        model = api.load(run, device=device)
+        if confident is None:
+            model = api.load(run, device=device)
+        else:
+            from unisono.deploy.exits import leaving
+
+            model = leaving(run, task, confident=confident, device=device)
         if task:
             model.head(task)
         tasks = {name: ask.Takes.of(known) for name, known in model.tasks.items()}

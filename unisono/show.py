@@ -241,6 +241,37 @@ def pruned(done: Any, run: str, folder: Path, *, as_json: bool) -> None:
     console.print(f"next: unisono evaluate {folder}   ·   unisono distill {folder} --teacher {run}")
 
 
+def left(found: Mapping[str, Any], run: str, picture: Path, *, as_json: bool) -> None:
+    """What leaving at exits costs and saves."""
+    if as_json:
+        document({**found, "picture": str(picture)})
+        return
+    console, metric, whole = out(), found["metric"], found["whole"]
+    after = ", ".join(map(str, found["exits"]))
+    title = f"{found['task']}: leaving after layers {after}; {found['rows']:,} {found['split']} rows"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("confident", metric, "layers", "ms a row", "time"):
+        table.add_column(name, justify="right")
+    for point in (whole, *found["points"]):
+        level = (
+            "no exits"
+            if point["confident"] is None
+            else "never"
+            if point["confident"] > 1
+            else f"{point['confident']:g}"
+        )
+        table.add_row(
+            level,
+            number(point["score"]),
+            f"{point['layers']:.2f}",
+            f"{point['milliseconds']:.2f}",
+            f"{point['time']:.0%}",
+        )
+    console.print(table)
+    console.print(f"wrote {picture}")
+    console.print(f"next: unisono predict {run} --task {found['task']} --confident 0.9 INPUT")
+
+
 def told(line: str) -> None:
     """A line about how far a long command has come, on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line, style="bold"))

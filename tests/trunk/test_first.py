@@ -37,7 +37,7 @@ def test_first_states_are_the_first_of_all_states(family, lengths):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_gradients_are_those_of_all_states(family):
     trunk, words, _ = small(family)
-    assert trunk._offers_first == (family in SHORT)
+    assert trunk.offers_first == (family in SHORT)
     ids = some_ids([7, 3, 20, 1])
     found = []
     for first in (True, False):

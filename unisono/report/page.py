@@ -34,7 +34,7 @@ SECTIONS: tuple[Callable[[Facts], Section | None], ...] = (
     care.settings,
 )
 
-_STYLE = """
+STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1140px; padding: 28px 20px 80px; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
@@ -110,7 +110,7 @@ def render(facts: Facts) -> str:
             ),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
             element("title", f"{name} · Unisono"),
-            element("style", Markup(colours.variables() + colours.classes() + _STYLE)),
+            element("style", Markup(colours.variables() + colours.classes() + STYLE)),
         ),
         element(
             "body",

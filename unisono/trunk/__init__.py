@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from unisono.trunk.climbing import climb
 from unisono.trunk.encoder import Trunk
 from unisono.trunk.kept import rebuilt
 from unisono.trunk.load import load_encoder
 from unisono.trunk.lora import merged_state
 from unisono.trunk.slim import layers_of, sizes
 
-__all__ = ["Trunk", "layers_of", "load_encoder", "merged_state", "rebuilt", "sizes"]
+__all__ = ["Trunk", "climb", "layers_of", "load_encoder", "merged_state", "rebuilt", "sizes"]

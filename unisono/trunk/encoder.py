@@ -60,7 +60,7 @@ class Trunk(nn.Module):
         self._multiple = 1  # of the tokens in a pack, when compiled
         self._compiled: Callable[..., Any] | None = None
         self.packs = self._try_packing()
-        self._offers_first = self.packs and offer_first(encoder)
+        self.offers_first = self.packs and offer_first(encoder)
 
     @classmethod
     def pretrained(
@@ -248,17 +248,35 @@ class Trunk(nn.Module):
         Raises:
             ValueError: a sequence is longer than the trunk's position table.
         """
-        if self.positions is not None and packed.layout.longest > self.positions:
-            raise ValueError(
-                f"a sequence has {packed.layout.longest} tokens, but this {self.family} trunk knows {self.positions} "
-                f"positions: set the stem's max_length to {self.positions} or less"
-            )
+        self._fits(packed.layout)
         types = types if self.takes_types else None
-        if first and self._offers_first and not layers:
+        if first and self.offers_first and not layers:
             return self._packed(packed, types, False, first=True)[0]
         out = self._packed(packed, types, layers) if self.packs else self._padded(packed, types, layers)
         last = Packed(out[-1].first(), Layout([1] * packed.layout.count)) if first else out[-1]
         return (last, out[:-1]) if layers else last
+
+    def below(self, packed: Packed, types: Tensor | None = None) -> Tensor:
+        """(N, D) what goes into the first layer, of BERT's family run on packs.
+
+        Raises:
+            ValueError: a sequence is longer than the trunk's position table, or the trunk runs padded.
+        """
+        if not self.packs:
+            raise ValueError(f"a {self.family} trunk runs padded, and not layer by layer")
+        self._fits(packed.layout)
+        encoder: Any = self.encoder
+        out = encoder.embeddings(**self.arguments(packed.values, packed.layout.positions(packed.device), types))
+        if hasattr(encoder, "embeddings_project"):  # ELECTRA's words are narrower than its layers
+            out = encoder.embeddings_project(out)
+        return out[0]
+
+    def _fits(self, layout: Layout) -> None:
+        if self.positions is not None and layout.longest > self.positions:
+            raise ValueError(
+                f"a sequence has {layout.longest} tokens, but this {self.family} trunk knows {self.positions} "
+                f"positions: set the stem's max_length to {self.positions} or less"
+            )
 
     def _packed(self, packed: Packed, types: Tensor | None, layers: bool, first: bool = False) -> list[Packed]:
         layout, values = packed.layout, packed.values
