@@ -446,7 +446,7 @@ def check(
     wanted = open_recipe(recipe, set_ or ())
     if wanted.tune:
         spaces.check(wanted, recipe)
-    from unisono.train.check import check
+    from unisono.teach import check
 
     show.checked(check(wanted, where=recipe), as_json=json)
 

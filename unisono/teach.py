@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from unisono.recipe import Recipe, RecipeError, read
+from unisono.train.check import Report
+from unisono.train.check import check as check_alone
 from unisono.train.events import Finished
 from unisono.train.run import RECIPE, open_recipe
 from unisono.train.run import train as train_alone
@@ -20,6 +22,16 @@ def train(recipe: Recipe, **how: Any) -> Finished:
     from unisono.deploy.taught import prepared
 
     return train_alone(recipe, prepare=prepared, **how)
+
+
+def check(recipe: Recipe, where: str = "recipe") -> Report:
+    """``unisono.train.check.check``, teachers included; what these would write for their students is not searched."""
+    if recipe.distill is None:
+        return check_alone(recipe, where)
+    from unisono.deploy.taught import prepared
+
+    short = recipe.model_copy(update={"distill": recipe.distill.model_copy(update={"sequences": None})})
+    return check_alone(short, where, prepare=prepared)
 
 
 def student(

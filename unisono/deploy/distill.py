@@ -34,12 +34,16 @@ class Distillation:
         wanted: the recipe's section.
         model: the student, before training; where a teacher is wider or narrower, its heads get what maps its states.
         teachers: task -> its frozen teacher, the same object where one teaches several. Tasks without learn as ever.
+        fingerprint: of the teachers' weights.
 
     Raises:
         RecipeError: a teacher that does not know its task, says something else of it, or reads rows in another way.
     """
 
-    def __init__(self, wanted: Distill, model: MultiTaskModel, teachers: Mapping[str, MultiTaskModel]) -> None:
+    def __init__(
+        self, wanted: Distill, model: MultiTaskModel, teachers: Mapping[str, MultiTaskModel], fingerprint: str = ""
+    ) -> None:
+        self.fingerprint = fingerprint
         for task, teacher in teachers.items():
             _check(task, model, teacher, wanted)
         self.wanted, self.model, self.teachers = wanted, model, dict(teachers)

@@ -25,7 +25,8 @@ def prepared(recipe: Recipe, tables: Tables) -> tuple[Tables, MultiTaskModel, Di
     if recipe.distill.sequences:
         tables = _rewritten(recipe, recipe.distill, tables, teachers)
     model = build_model(recipe, tables, teachers)
-    return tables, model, Distillation(recipe.distill, model, teachers)
+    said = {run: fingerprint(run) for name in teachers if (run := recipe.distill.of(name))}
+    return tables, model, Distillation(recipe.distill, model, teachers, " ".join(said.values()))
 
 
 def load(wanted: Distill, tasks: list[str]) -> dict[str, MultiTaskModel]:

@@ -19,6 +19,7 @@ from unisono.recipe import Recipe
 from unisono.stages import planned_steps
 from unisono.train import auto
 from unisono.train.events import Bus
+from unisono.train.lesson import Lesson, Prepare
 from unisono.train.loop import TOKENS_PER_STEP, Loop
 from unisono.train.processes import make_accelerator
 
@@ -56,8 +57,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def check(recipe: Recipe, where: str = "recipe") -> Report:
+def check(recipe: Recipe, where: str = "recipe", *, prepare: Prepare | None = None) -> Report:
     """Loads ten rows of each task, does one forward and backward, and estimates the run; leaves nothing behind.
+
+    Args:
+        prepare: as for training: of a recipe with teachers.
 
     Raises:
         RecipeError, DataError: as training would.
@@ -67,9 +71,13 @@ def check(recipe: Recipe, where: str = "recipe") -> Report:
         whole = read_tables(elsewhere, run=None, where=where)
         small = _limited(elsewhere)
         tables = read_tables(small, run=None, where=where)
-        model = build_model(elsewhere, whole)  # ten rows do not have all labels and words
+        lesson: Lesson | None = None
+        if prepare:
+            _, model, lesson = prepare(elsewhere, whole)
+        else:
+            model = build_model(elsewhere, whole)  # ten rows do not have all labels and words
         examples = encode(small, tables, model, ("train",))
-        loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe))
+        loop = Loop(small, tables, examples, model, Path(scratch), Bus([]), make_accelerator(recipe), lesson)
         losses, seconds = _try(loop)
         tasks = []
         for name, task in tables.tasks.items():

@@ -17,6 +17,10 @@ class Lesson(Protocol):
     """States and losses of a model that learns from more than labels. The loop asks for them pass after pass."""
 
     @property
+    def fingerprint(self) -> str:
+        """Names what the lesson follows from beside the recipe: a run that goes on must have the same."""
+
+    @property
     def whole(self) -> Collection[str]:
         """The tasks of which rows without a label are learned from too."""
 

@@ -30,6 +30,7 @@ def taken(loop: Loop) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         "sampler": loop.sampler.state_dict(),
         "staging": loop.staging.state_dict(),
         "seed": loop.recipe.seed,
+        "lesson": loop.lesson.fingerprint if loop.lesson else None,
         "base": base.fingerprint(model, fixed) if fixed else None,
         "elapsed": loop.elapsed,
         "bad_steps": loop.bad_steps,
@@ -47,6 +48,11 @@ def given_back(loop: Loop, loaded: Loaded) -> None:
         RecipeError: the weights that a checkpoint does not hold have changed.
     """
     state = loaded.state
+    if loop.lesson and state.get("lesson") != loop.lesson.fingerprint:
+        raise RecipeError(
+            f"{loop.run}: a teacher under distill.teachers is another model than when the run began; start again with "
+            "--fresh, or give it back"
+        )
     try:
         base.give_back(loop.model, loop.staging.fixed, loaded.tensors["model"], state.get("base"))
     except base.OtherWeights as error:
