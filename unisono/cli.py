@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -319,7 +319,14 @@ def export(
     run: ModelFolder,
     out: Annotated[Path | None, typer.Argument(metavar="OUT", help="a folder; default: exported, in the run")] = None,
     task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
+    precision: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="of the weights")] = "fp32",
+    calibrate: Annotated[
+        int, typer.Option(metavar="ROWS", help="of int8: find ranges beforehand on training rows of each task", min=0)
+    ] = 0,
     rows: Annotated[int, typer.Option(help="held-out rows of each task to check on", min=1)] = 200,
+    max_drop: Annotated[
+        float, typer.Option(help="what a task may lose of its metric; int8 keeps matrices in fp32 for it", min=0)
+    ] = 0.01,
     set_: Set = None,
     json: Json = False,
 ) -> None:
@@ -328,14 +335,15 @@ def export(
 
     need_extra()
     from unisono import api, show
-    from unisono.deploy.export import export
+    from unisono.deploy.export import Settings, export
     from unisono.train.run import RECIPE, open_recipe
 
-    model = api.load(run)
+    if calibrate and precision != "int8":
+        raise typer.BadParameter("--calibrate is for --precision int8")
     recipe = open_recipe(run, set_ or ()) if (Path(run) / RECIPE).exists() else None
     done = export(
-        model, out or Path(run, "exported"), source=Path(run).name, tasks=task or (), recipe=recipe, rows=rows,
-        told=show.told,
+        api.load(run), out or Path(run, "exported"), Settings(task or (), precision, rows, max_drop, calibrate),
+        source=Path(run).resolve().name, recipe=recipe, told=show.told,
     )  # fmt: skip
     show.exported(done, as_json=json)
 

@@ -82,14 +82,19 @@ def exported(done: Any, *, as_json: bool) -> None:
         document(done.document())
         return
     console = out()
-    table = Table(title="graphs against the model", title_justify="left", title_style="bold")
-    for column in ("task", "checked on", "greatest difference"):
-        table.add_column(column)
+    table = Table(title="the export against PyTorch", title_justify="left", title_style="bold")
+    for column in ("task", "checked on", "greatest difference", "metric", "PyTorch", "exported"):
+        table.add_column(column, justify="left" if column in ("task", "checked on", "metric") else "right")
     for name, found in done.tasks.items():
         kind = "made-up texts" if found.made_up else "held-out rows"
-        table.add_row(name, f"{found.rows} {kind}", f"{found.gap:.1g}")
+        score = done.scores.get(name)
+        scored = (score.metric, number(score.model), number(score.exported)) if score else ()
+        table.add_row(name, f"{found.rows} {kind}", f"{found.gap:.1g}", *scored)
     console.print(table)
-    console.print(f"wrote {done.folder}: {len(done.files)} files, {sum(done.files.values()) / 1e6:.1f} MB")
+    for graph, nodes in done.kept.items():
+        console.print(f"{graph}: {len(nodes)} in fp32, without which a task lost too much: {', '.join(nodes)}")
+    size = sum(done.files.values()) / 1e6
+    console.print(f"wrote {done.folder}: {done.precision}, {len(done.files)} files, {size:.1f} MB")
 
 
 def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:

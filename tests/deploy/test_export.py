@@ -10,7 +10,7 @@ import pytest
 from tests.train.runs import ROWS, TASKS, run, small
 from unisono import api, files
 from unisono.deploy.errors import ExportError
-from unisono.deploy.export import Done, export
+from unisono.deploy.export import Done, Settings, export
 from unisono.model import MultiTaskModel
 from unisono.prepare import build_model, read_tables
 from unisono.train.run import open_recipe
@@ -37,7 +37,7 @@ def model(trained) -> MultiTaskModel:
 
 @pytest.fixture(scope="module")
 def done(trained, model) -> Done:
-    return export(model, trained / "exported", source="run", recipe=open_recipe(trained), rows=12)
+    return export(model, trained / "exported", Settings(rows=12), source="run", recipe=open_recipe(trained))
 
 
 def test_the_folder_is_vouched_for_by_its_manifest(done):
@@ -64,7 +64,7 @@ def test_graphs_tell_nothing_of_the_machine_they_were_made_on(done):
 
 def test_without_data_it_is_checked_on_made_up_texts(model, tmp_path):
     said: list[str] = []
-    done = export(model, tmp_path / "out", source="model", tasks=["slots"], rows=9, told=said.append)
+    done = export(model, tmp_path / "out", Settings(["slots"], rows=9), source="model", told=said.append)
     assert done.tasks["slots"].made_up and done.tasks["slots"].rows == 9
     assert "no recipe here: the graphs are checked on made-up texts" in said
     assert "9 made-up texts" in (tmp_path / "out" / "README.md").read_text()
@@ -75,7 +75,7 @@ def test_what_cannot_be_exported_is_refused_with_the_way_out(tmp_path):
     recipe = small(tmp_path / "run", tasks)
     model = build_model(recipe, read_tables(recipe, run=None))
     with pytest.raises(ExportError) as refused:
-        export(model, tmp_path / "out", source="model")
+        export(model, tmp_path / "out", Settings(), source="model")
     assert str(refused.value) == (
         'task "hidden" (kind mask): Mask cannot be exported; leave it out: --task intent --task slots'
     )
@@ -85,7 +85,7 @@ def test_what_cannot_be_exported_is_refused_with_the_way_out(tmp_path):
 def test_a_family_that_runs_padded_is_refused(model, tmp_path, monkeypatch):
     monkeypatch.setattr(model.trunk, "packs", False)
     with pytest.raises(ExportError, match="trunk family 'bert' does not run on packs, which exported graphs need"):
-        export(model, tmp_path / "out", source="model")
+        export(model, tmp_path / "out", Settings(), source="model")
 
 
 def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch):
@@ -93,12 +93,12 @@ def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch):
     honest = head.logits
     monkeypatch.setattr(head, "logits", lambda states: honest(states) + 2e-4)
     with pytest.raises(ExportError, match='^task "intent": its graph is 0.0002 away from the model, over 0.0001'):
-        export(model, tmp_path / "out", source="model", tasks=["intent"], rows=3)
+        export(model, tmp_path / "out", Settings(["intent"], rows=3), source="model")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_export_is_not_replaced(model, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(ExportError, match="exists and is no export"):
-        export(model, tmp_path, source="model")
+        export(model, tmp_path, Settings(), source="model")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]

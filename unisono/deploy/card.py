@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from unisono.deploy.plan import Plan
-from unisono.deploy.verify import Checked
+from unisono.deploy.variant import Variant
+
+_WEIGHTS = {
+    "fp32": "Weights are in 32 bits.",
+    "fp16": "Weights are stored in 16 bits and computed with in 32.",
+    "int8": "Matrices are in 8 bits, and so are the products with them; the rest is in 32.",
+}
 
 
-def card(planned: Plan, checked: Mapping[str, Checked]) -> str:
+def card(planned: Plan, variant: Variant) -> str:
     """What the folder holds, and how it was checked."""
-    names = ", ".join(planned.heads)
     lines = [
-        f"# {names}",
+        f"# {', '.join(planned.heads)}",
         "",
-        f"A Unisono model of {len(planned.heads)} tasks on one {planned.model.trunk.family} encoder, as ONNX graphs.",
-        "`unisono.json` says what each file is and how outputs become predictions.",
+        f"A Unisono model of {len(planned.heads)} tasks on one {planned.model.trunk.family} encoder, as ONNX graphs."
+        f" {_WEIGHTS[variant.precision]} `unisono.json` says what each file is and how outputs become predictions.",
         "",
-        "| task | kind | checked on | greatest difference from PyTorch |",
-        "|---|---|---|---|",
+        "| task | kind | checked on | greatest difference from PyTorch | metric | PyTorch | exported |",
+        "|---|---|---|---:|---|---:|---:|",
     ]
-    for task, found in checked.items():
+    for task, found in variant.checked.items():
         rows = f"{found.rows} {'made-up texts' if found.made_up else 'held-out rows'}"
-        lines.append(f"| {task} | {planned.model.tasks[task].kind.name} | {rows} | {found.gap:.1g} |")
+        score = variant.scores.get(task)
+        told = f"{score.metric} | {score.model:.4f} | {score.exported:.4f}" if score else "| |"
+        lines.append(f"| {task} | {planned.model.tasks[task].kind.name} | {rows} | {found.gap:.1g} | {told} |")
+    kept = [f"`{graph}`: `{node}`" for graph, nodes in variant.kept.items() for node in nodes]
+    if kept:
+        lines += ["", "Matrices that stayed in fp32, because a task lost too much without them:", ""]
+        lines += [f"- {one}" for one in kept]
     return "\n".join(lines) + "\n"

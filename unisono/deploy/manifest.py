@@ -15,8 +15,16 @@ from unisono.runtime.manifest import FORMAT
 TOKENIZER = "tokenizer.json"
 
 
-def tokenizer_json(plan: Plan) -> str:
-    """The tokenizer as its library writes it, without padding and truncation: the manifest says the limits."""
+def texts(plan: Plan) -> dict[str, str]:
+    """The files beside graphs and manifest: name -> content."""
+    out = {TOKENIZER: _tokenizer(plan)}
+    for head in plan.heads.values():
+        out |= head.files
+    return out
+
+
+def _tokenizer(plan: Plan) -> str:
+    """As its library writes it, without padding and truncation: the manifest says the limits."""
     tokenizer = Tokenizer.from_str(plan.model.text.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()

@@ -28,12 +28,15 @@ class Plan:
     encoder: Graph
     heads: Mapping[str, Exported]
 
+    def graphs_of(self, task: str) -> list[Graph]:
+        """Those of a task's head."""
+        return [self.heads[task].graph, *self.heads[task].steps.values()]
+
     def graphs(self) -> Iterator[Graph]:
         """All of them; their names, and so those of their files, are different."""
         yield self.encoder
-        for head in self.heads.values():
-            yield head.graph
-            yield from head.steps.values()
+        for task in self.heads:
+            yield from self.graphs_of(task)
 
 
 def plan(model: MultiTaskModel, tasks: Sequence[str] = ()) -> Plan:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from unisono.deploy.encoder import STATES, encoder_feed
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.plan import ENCODER, Plan
 from unisono.deploy.rows import Example
+from unisono.deploy.scores import Scored
 from unisono.packed import Packed, passes
 
 EXACT = 1e-4  # how far an output in fp32 may be from the model's, in units of the largest output where that is over 1
@@ -31,29 +33,41 @@ class Checked:
     gap: float
 
 
-@torch.inference_mode()
 def gap(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]) -> float:
     """The greatest difference between an output of the task's graphs and the model's, over 1 or the largest output.
 
     Args:
         run: graph -> what runs it.
     """
-    worst = 0.0
+    return max(difference(found, wanted) for _, found, wanted in pairs(plan, task, examples, run))
+
+
+def drift(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]) -> float:
+    """How far the head's outputs are from the model's on average, as a part of what they are."""
+    apart = size = 0.0
+    for name, found, wanted in pairs(plan, task, examples, run):
+        if name != STATES:
+            apart, size = apart + float((found - wanted).abs().sum()), size + float(wanted.abs().sum())
+    return apart / size if size else 0.0
+
+
+@torch.inference_mode()
+def pairs(
+    plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name, value and what the model says, of all that the task's graphs give."""
+    head = plan.heads[task]
     for places in passes([plan.model.length(task, e) for e in examples], 2048):
-        worst = max(worst, _gap(plan, task, [examples[i] for i in places], run))
-    return worst
-
-
-def _gap(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]) -> float:
-    head, batch = plan.heads[task], plan.model.collate(task, examples)
-    states = plan.model.states(batch.inputs)
-    wanted = head.expected(states, batch.targets)
-    given = run[ENCODER](encoder_feed(plan.model, batch.inputs))[STATES]
-    found = run[head.graph.name](head.feed(Packed(given, states.layout), batch.targets))
-    apart = [difference(given, states.values), *(difference(found[n], w) for n, w in wanted.items())]
-    if head.walk is not None:
-        apart.append(head.walk(states, found, run[head.steps["step"].name]))
-    return max(apart)
+        batch = plan.model.collate(task, [examples[i] for i in places])
+        states = plan.model.states(batch.inputs)
+        given = run[ENCODER](encoder_feed(plan.model, batch.inputs))[STATES]
+        yield STATES, given, states.values
+        found = run[head.graph.name](head.feed(Packed(given, states.layout), batch.targets))
+        for name, wanted in head.expected(states, batch.targets).items():
+            yield name, found[name], wanted
+        if head.walk is not None:
+            for logits, wanted in head.walk(states, found, run[head.steps["step"].name]):
+                yield "logits", logits, wanted
 
 
 def demand(checked: Mapping[str, Checked]) -> None:
@@ -64,5 +78,18 @@ def demand(checked: Mapping[str, Checked]) -> None:
             "\n".join(
                 f'task "{task}": its graph is {c.gap:.1g} away from the model, over {EXACT:g}; nothing was written'
                 for task, c in wrong.items()
+            )
+        )
+
+
+def demand_scores(scores: Mapping[str, Scored], most: float) -> None:
+    """Raises ``ExportError`` where a task loses more than ``most`` of its metric."""
+    wrong = {task: s for task, s in scores.items() if s.drop > most}
+    if wrong:
+        raise ExportError(
+            "\n".join(
+                f'task "{task}": {s.metric} falls from {s.model:.4f} to {s.exported:.4f}, by more than {most:g};'
+                " nothing was written"
+                for task, s in wrong.items()
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,8 +34,8 @@ class Exported:
         expected: the same outputs, by the head itself: what the graph must give.
         steps: further graphs, by what they are.
         files: further files of the folder, name -> text.
-        walk: of heads that write: states, what ``graph`` gave of them, and the step -> how far its logits are from the
-            head's own, at most.
+        walk: of heads that write: states, what ``graph`` gave of them, and the step -> the logits of its first steps,
+            each beside the head's own.
     """
 
     graph: Graph
@@ -45,7 +45,7 @@ class Exported:
     index: Callable[[Targets], Tensor] | None = None
     steps: Mapping[str, Graph] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    walk: Callable[[Packed, Mapping[str, Tensor], Run], float] | None = None
+    walk: Callable[[Packed, Mapping[str, Tensor], Run], Iterator[tuple[Tensor, Tensor]]] | None = None
 
     def feed(self, states: Packed, targets: Targets) -> dict[str, Tensor]:
         """The inputs of ``graph``."""

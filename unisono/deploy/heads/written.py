@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unisono.deploy.attention import HIDDEN
 from unisono.deploy.encoder import laid_out
 from unisono.deploy.graph import Dims, Graph
-from unisono.deploy.heads.base import Exported, Run, difference, example
+from unisono.deploy.heads.base import Exported, Run, example
 from unisono.heads.decoder import Decoder
 from unisono.heads.writer import Writer
 from unisono.packed import Packed
@@ -125,9 +125,9 @@ def _memory(decoder: Decoder, states: Packed) -> dict[str, Tensor]:
     return {f"memory.{n}.{i}": memory[i, at] for i in range(len(memory)) for at, n in enumerate("kv")}
 
 
-def _walker(head: Writer) -> Callable[[Packed, Mapping[str, Tensor], Run], float]:
-    def walk(states: Packed, memory: Mapping[str, Tensor], step: Run) -> float:
-        """How far the logits of the first steps of a greedy search are from the decoder's own, at most.
+def _walker(head: Writer) -> Callable[[Packed, Mapping[str, Tensor], Run], Iterator[tuple[Tensor, Tensor]]]:
+    def walk(states: Packed, memory: Mapping[str, Tensor], step: Run) -> Iterator[tuple[Tensor, Tensor]]:
+        """The logits of the first steps of a greedy search, and the decoder's own.
 
         Args:
             memory: what the graph gave of the states.
@@ -139,13 +139,11 @@ def _walker(head: Writer) -> Callable[[Packed, Mapping[str, Tensor], Run], float
         empty = torch.zeros(rows, decoder.heads, 0, decoder.width // decoder.heads)
         fields |= {f"self.{n}.{i}": empty for n in "kv" for i in range(len(decoder.layers))}
         token = torch.full((rows,), head.pieces.begin(next(iter(head.pieces.languages), None)))
-        worst = 0.0
         for position in range(min(_WALK, head.options.max_length)):
             wanted = decoder.step(token[:, None], cache)[:, 0] @ decoder.vectors.t()
             found = step({**fields, "token": token, "position": torch.tensor(position)})
-            worst = max(worst, difference(found["logits"], wanted))
+            yield found["logits"], wanted
             fields |= {name.replace("grown", "self"): value for name, value in found.items() if name != "logits"}
             token = wanted.argmax(-1)
-        return worst
 
     return walk
