@@ -12,8 +12,8 @@ import pytest
 import unisono
 from tests.runtime.twins import Arrays, running
 from tests.train.runs import TASKS, run, small
-from unisono.deploy.export import export
-from unisono.deploy.manifest import manifest, tokenizer_json
+from unisono.deploy.export import Settings, export
+from unisono.deploy.manifest import manifest, texts
 from unisono.deploy.plan import Plan, plan
 from unisono.model import MultiTaskModel
 from unisono.runtime import Runtime
@@ -97,7 +97,7 @@ def model(tmp_path_factory) -> MultiTaskModel:
 @pytest.fixture(scope="session")
 def exported(model, tmp_path_factory) -> Path:
     """Only for slow tests: it takes half a minute."""
-    return export(model, tmp_path_factory.mktemp("shipped") / "exported", source="run", rows=4).folder
+    return export(model, tmp_path_factory.mktemp("shipped") / "exported", Settings(rows=4), source="run").folder
 
 
 @pytest.fixture(scope="session", params=["in PyTorch", pytest.param("exported", marks=pytest.mark.slow)])
@@ -105,9 +105,7 @@ def shipped(request, model) -> Shipped:
     if request.param == "exported":
         return Shipped(model, Runtime.load(request.getfixturevalue("exported"), threads=1))
     planned = plan(model)
-    files = {"tokenizer.json": tokenizer_json(planned)}
-    for head in planned.heads.values():
-        files |= head.files
+    files = texts(planned)
     digests = dict.fromkeys([*files, *(f"{graph.name}.onnx" for graph in planned.graphs())], "0" * 64)
     told = manifest(planned, source="run", precision="fp32", suffix=".onnx", digests=digests, told={})
     said = Manifest.read(json.loads(json.dumps(told)), "manifest", one_file=False)

@@ -14,6 +14,7 @@ from unisono.deploy.rows import HeldOut
 from unisono.evaluate import HUNDRED, evaluate
 from unisono.heads import Row
 from unisono.runtime.bundle import Bundle
+from unisono.runtime.graphs import Graphs
 from unisono.runtime.manifest import Manifest
 from unisono.runtime.runtime import Runtime
 
@@ -70,7 +71,7 @@ def in_memory(planned: Plan, protos: Mapping[str, Any], precision: str, threads:
     digests |= {name: folders.digest(content) for name, content in beside.items()}
     said = manifest(planned, source="", precision=precision, suffix=".onnx", digests=digests, told={})
     read = Manifest.read(json.loads(json.dumps(said)), "the export", one_file=False)
-    return Runtime(Bundle(read, graphs, beside, "", False), threads=threads)
+    return Runtime(read, beside, Graphs(Bundle(read, graphs, beside, "", False), threads))
 
 
 def scored(planned: Plan, runtime: Runtime, base: Mapping[str, Base]) -> dict[str, Scored]:
