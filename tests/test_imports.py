@@ -43,7 +43,7 @@ MAY: dict[str, set[str]] = {
     "batch": {"inputs", "heads"},
     "hiding": {"inputs", "stems", "heads"},
     "blending": {"stems", "heads"},
-    "model": {"batch", "hiding", "blending", "tasks", "inputs", "stems", "trunk", "heads", "recipe"},
+    "model": {"batch", "hiding", "blending", "tasks", "inputs", "stems", "trunk", "heads", "recipe", "runtime"},
     "origin": {"model"},
     "prepare": {"origin", "model", "tasks", "data", "stems", "trunk", "recipe"},
     "evaluate": {"model", "data", "heads"},
@@ -67,7 +67,7 @@ MAY: dict[str, set[str]] = {
     },
     "report": {"recipe"},
     "client": set(),
-    "ask": {"model", "tasks", "heads", "data", "recipe"},
+    "ask": {"tasks", "data", "recipe", "runtime"},
     "remote": {"ask", "client"},
     "said": set(),
     "draw": {"report.colours"},
@@ -109,6 +109,7 @@ MAY: dict[str, set[str]] = {
         "client",
         "predicting",
         "remote",
+        "runtime",
     },
     "__init__": {"api", "client", "model", "recipe"},  # when first used
 }

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from unisono.data.readers.recordings import SOUNDS
 from unisono.pictures import SUFFIXES
 from unisono.recipe import nearest
+from unisono.runtime.errors import BadRow
+from unisono.runtime.questions import Prediction
 
 if TYPE_CHECKING:
-    from unisono.heads import Prediction
-    from unisono.model import MultiTaskModel
+    from unisono.runtime.heads import Head as RuntimeHead
     from unisono.tasks import Task
 
 MEDIA = {"image": SUFFIXES, "audio": SOUNDS}
@@ -51,6 +52,27 @@ class Takes:
         known = {**task.kind.inputs, **task.kind.told}
         reads = {role: what.kind for role, what in known.items() if role in task.roles}
         return cls(task.kind.name, tuple(task.inputs), reads, tuple(signature(task.kind.head.predict).parameters))
+
+    @classmethod
+    def of_export(cls, head: RuntimeHead) -> Takes:
+        """A task's of an export: the same."""
+        task = head.task
+        reads = {role: "tokens" if role == "tokens" else "text" for role in (*task.inputs, *task.optional)}
+        return cls(task.kind, task.inputs, reads, head.options)
+
+
+class Answers(Protocol):
+    """A model in memory, in PyTorch or exported."""
+
+    @property
+    def text_tasks(self) -> list[str]:
+        """The tasks whose one input is a text."""
+
+    def predict(self, task: str, rows: Iterable[Any], **options: Any) -> list[Prediction]:
+        """Predictions for rows, in their order."""
+
+    def predict_all(self, text: Any, **options: Any) -> Any:
+        """Every text task's prediction."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +204,8 @@ def sentences(givens: Sequence[Given]) -> bool:
 
 
 def answers(
-    model: MultiTaskModel,
+    model: Answers,
+    tasks: Mapping[str, Takes],
     givens: Sequence[Given],
     task: str = "",
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -190,16 +213,14 @@ def answers(
     """Each input with task -> prediction, or with the reason why it cannot be used.
 
     Args:
-        task: only this one; else all tasks whose inputs are those given.
+        tasks: of the model. ``task``: only this one; else all whose inputs are those given.
         options: task -> options of its head's ``predict``.
 
     Raises:
         AskError: no task takes the inputs that are given.
     """
-    from unisono.model import BadInput
-
     options = options or {}
-    tasks = {name: Takes.of(model.tasks[name]) for name in ([task] if task else model.tasks)}
+    tasks = {task: tasks[task]} if task else tasks
 
     def predicted(name: str, rows: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[int, Prediction | str]]:
         """Each row's prediction, or why it has none."""
@@ -207,7 +228,7 @@ def answers(
         while rows:
             try:
                 found = model.predict(name, rows.values(), **options.get(name, {}))
-            except BadInput as bad:
+            except BadRow as bad:
                 at = list(rows)[bad.at]
                 yield at, bad.reason
                 del rows[at]

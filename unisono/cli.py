@@ -238,6 +238,7 @@ def predict(
             raise typer.BadParameter('nothing to predict: give a sentence, as unisono predict RUN "A sentence."')
         typed = [line.strip() for line in sys.stdin if line.strip()]
     from unisono import ask, predicting, show
+    from unisono.runtime import Runtime, is_export
 
     answered: Callable[..., Iterator[Any]]
     classes: dict[str, Any] = {}
@@ -253,6 +254,12 @@ def predict(
         if task and task not in tasks:
             raise ask.AskError(f'the server has no task "{task}"; it has {", ".join(tasks)}')
         answered = partial(remote.answers, client, tasks)
+    elif is_export(run):
+        runtime = Runtime.load(run)
+        if task:
+            runtime.head(task)
+        tasks = {name: ask.Takes.of_export(head) for name, head in runtime.heads.items()}
+        answered = partial(ask.answers, runtime, tasks)
     else:
         from unisono import api
 
@@ -266,7 +273,7 @@ def predict(
             model.head(task)
         tasks = {name: ask.Takes.of(known) for name, known in model.tasks.items()}
         classes = {name: getattr(head, "labels", ()) for name, head in model.heads.items()}
-        answered = partial(ask.answers, model)
+        answered = partial(ask.answers, model, tasks)
     if rows:
         task = task or ask.only(tasks)
         givens = ask.listed(show.read_rows(rows))
@@ -305,13 +312,13 @@ def serve(
     need_extra()
     from unisono.serve import run as serving
     from unisono.serve.app import Limits
-    from unisono.serve.engine import ModelEngine
+    from unisono.serve.engine import engine_of
 
     settings = serving.Settings(
         host, port, os.environ.get(serving.TOKEN) or None, Limits(int(max_body * 1e6), timeout),
         patience=max_wait, drain=drain, watch=watch or None, access_log=not quiet,
     )  # fmt: skip
-    serving.serve(lambda: ModelEngine(run, device=device, threads=threads or None), Path(run), settings)
+    serving.serve(lambda: engine_of(run, device=device, threads=threads or None), Path(run), settings)
 
 
 @app.command()

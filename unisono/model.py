@@ -23,6 +23,7 @@ from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
 from unisono.recipe import TASK_NAME, RecipeError, nearest
+from unisono.runtime.errors import BadRow
 from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
@@ -36,12 +37,8 @@ class ModelError(Exception):
     """A model folder that cannot be loaded, or a request that the model cannot serve; one line, with the next step."""
 
 
-class BadInput(ModelError):
+class BadInput(BadRow, ModelError):
     """One row of a request cannot be used: ``at``, its number, and ``reason``."""
-
-    def __init__(self, task: str, at: int, reason: str) -> None:
-        super().__init__(f'task "{task}": row {at}: {reason}')
-        self.task, self.at, self.reason = task, at, reason
 
 
 class MultiTaskModel(nn.Module):

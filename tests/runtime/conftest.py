@@ -88,16 +88,21 @@ def write(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory) -> MultiTaskModel:
+def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("shipped")
     run(small(folder / "run", write(folder), steps=16, evaluate_every=16, head_lr=0.02))
-    return unisono.load(folder / "run")
+    return folder / "run"
 
 
 @pytest.fixture(scope="session")
-def exported(model, tmp_path_factory) -> Path:
+def model(trained) -> MultiTaskModel:
+    return unisono.load(trained)
+
+
+@pytest.fixture(scope="session")
+def exported(model, trained) -> Path:
     """Only for slow tests: it takes half a minute."""
-    return export(model, tmp_path_factory.mktemp("shipped") / "exported", Settings(rows=4), source="run").folder
+    return export(model, trained / "exported", Settings(rows=4), source="run").folder
 
 
 @pytest.fixture(scope="session", params=["in PyTorch", pytest.param("exported", marks=pytest.mark.slow)])

@@ -15,9 +15,13 @@ class NoTask(ExportedError):
     """The export has no task of that name."""
 
 
-class BadInput(ExportedError):
-    """One row of a request cannot be used: ``at``, its number, and ``reason``."""
+class BadRow(Exception):
+    """One row of a request cannot be used, whatever was asked: ``at``, its number, and ``reason``."""
 
     def __init__(self, task: str, at: int, reason: str) -> None:
         super().__init__(f'task "{task}": row {at}: {reason}')
         self.task, self.at, self.reason = task, at, reason
+
+
+class BadInput(BadRow, ExportedError):
+    """The same, of an export."""

@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
-from unisono import api
+from unisono.runtime import Runtime, is_export
 from unisono.runtime.questions import Answer, Question
 from unisono.serve.errors import ServeError
-from unisono.serve.faces import Face, face_of
-from unisono.together import answers
+from unisono.serve.faces import Face, face_of, face_of_export
 
 
 class Engine(Protocol):
@@ -46,15 +43,54 @@ class ModelEngine:
     """
 
     def __init__(self, folder: str | Path, *, device: str = "cpu", threads: int | None = None) -> None:
+        import torch
+
+        from unisono import api
+        from unisono.together import answers
+
         if threads:
             torch.set_num_threads(threads)
-        self.model = api.load(folder, device=device)
-        if "all" in self.model.tasks:
-            raise ServeError('a task is called "all", as the path that asks every task; give it another name')
+        self.model, self._answers = api.load(folder, device=device), answers
         self.faces = {name: face_of(name, task, type(self.model.head(name))) for name, task in self.model.tasks.items()}
+        _check(self.faces)
         self.card = self.model.card
         page = Path(folder) / "report.html"
         self.report = page.read_text(encoding="utf-8") if page.is_file() else None
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Answer | None]:
-        return answers(self.model, questions)
+        return self._answers(self.model, questions)
+
+
+class RuntimeEngine:
+    """An export on ONNX Runtime; no torch is imported.
+
+    Args:
+        path: of an exported folder, or of one file.
+        threads: for one operator; None: as many as there are cores.
+
+    Raises:
+        ExportedError: there is no export, or it is damaged. ServeError: a task has the name of a path.
+    """
+
+    report = None
+
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        self.runtime = Runtime.load(path, threads=threads)
+        self.faces = {name: face_of_export(head) for name, head in self.runtime.heads.items()}
+        _check(self.faces)
+        self.card = self.runtime.card
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[Answer | None]:
+        return self.runtime.answers(questions)
+
+
+def engine_of(path: str | Path, *, device: str = "cpu", threads: int | None = None) -> Engine:
+    """What answers for a run, a model or an export."""
+    if is_export(path):
+        return RuntimeEngine(path, threads=threads)
+    return ModelEngine(path, device=device, threads=threads)
+
+
+def _check(faces: Mapping[str, Face]) -> None:
+    if "all" in faces:
+        raise ServeError('a task is called "all", as the path that asks every task; give it another name')

@@ -5,27 +5,32 @@ from __future__ import annotations
 import base64
 import binascii
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, create_model
 
-from unisono.heads import Head
+from unisono.runtime.heads import Head as RuntimeHead
 from unisono.runtime.questions import Question
-from unisono.tasks import PAIRS, Task
+from unisono.runtime.text import PAIRS
+
+if TYPE_CHECKING:
+    from unisono.heads import Head
+    from unisono.tasks import Task
 
 MOST_TEXT = 100_000  # characters of one text
 MOST_WORDS = 20_000
 MOST_CELLS = 10_000
 FILES = ("image", "audio")  # inputs that are files: base64 in JSON
-_OPTIONS: Mapping[str, tuple[Any, str]] = {
+_OPTIONS: Mapping[str, tuple[Any, Any, str]] = {
     "beams": (
         Annotated[int, Field(ge=1, le=16, strict=True)] | None,
+        None,
         "breadth of the search; 1 is greedy and the fastest",
     ),
-    "max_new": (Annotated[int, Field(ge=1, le=1024, strict=True)] | None, "the most tokens to produce"),
-    "min_new": (Annotated[int, Field(ge=0, le=1024, strict=True)], "the fewest tokens to produce"),
+    "max_new": (Annotated[int, Field(ge=1, le=1024, strict=True)] | None, None, "the most tokens to produce"),
+    "min_new": (Annotated[int, Field(ge=0, le=1024, strict=True)], 0, "the fewest tokens to produce"),
 }
 _EXAMPLES: Mapping[str, Any] = {
     "text": "Berlin is lovely in spring.",
@@ -139,35 +144,59 @@ class Face:
 def face_of(name: str, task: Task, head: type[Head]) -> Face:
     """The face of a model's task."""
     inputs = {role: task.kind.inputs[role].kind for role in task.inputs if task.kind.inputs[role].kind in _TYPES}
-    extra = {"pair": "text"} if "pair" in task.kind.inputs and "pair" in task.columns else {}
+    beside = [role for role in PAIRS if role in task.kind.inputs and role in task.columns and role not in inputs]
     required = tuple(inputs) if not task.kind.any_input or len(inputs) == 1 else ()
-    fields: dict[str, Any] = {}
-    for role, kind in {**inputs, **extra}.items():
-        must = role in required and kind != "tokens"
-        fields[role] = (_TYPES[kind] if must else _TYPES[kind] | None, ... if must else None)
     told = {role: known.kind for role, known in task.kind.told.items() if known.kind in _TYPES}
-    fields |= {role: (_TYPES[kind] | None, None) for role, kind in told.items()}
+    takes = [p.name for p in inspect.signature(head.predict).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    languages = getattr(task.options, "languages", None) or ()
+    return _face(
+        name, task.kind.name, inputs, beside, required, told, _options(takes, languages), stepwise=head.stepwise
+    )
+
+
+def face_of_export(head: RuntimeHead) -> Face:
+    """The face of an export's task; the same as that of the model's."""
+    task = head.task
+    inputs = {role: "tokens" if role == "tokens" else "text" for role in task.inputs}
+    beside = [role for role in PAIRS if role in task.optional]
+    options = _options(head.options, getattr(head, "languages", ()))
+    return _face(task.name, task.kind, inputs, beside, task.required, {}, options, stepwise=head.stepwise)
+
+
+def _face(
+    name: str,
+    kind: str,
+    inputs: Mapping[str, str],
+    beside: Sequence[str],
+    required: tuple[str, ...],
+    told: Mapping[str, str],
+    options: Mapping[str, Any],
+    *,
+    stepwise: bool,
+) -> Face:
+    every = {**inputs, **dict.fromkeys(beside, "text")}
+    fields: dict[str, Any] = {}
+    for role, what in every.items():
+        must = role in required and what != "tokens"
+        fields[role] = (_TYPES[what] if must else _TYPES[what] | None, ... if must else None)
+    fields |= {role: (_TYPES[what] | None, None) for role, what in told.items()}
     if "tokens" in inputs:
         fields["text"] = (_Text | None, Field(None, description="in place of tokens: a text, split into words here"))
-    options = _options(head, task)
     fields |= options
-    ask = create_model(f"Ask_{name}", __base__=Ask, __doc__=f"A request to {name}, {task.kind.name}.", **fields)
-    example = {role: _EXAMPLES[kind] for role, kind in inputs.items()}
-    every = {**inputs, **extra}
-    return Face(name, task.kind.name, every, required, ask, example, head.stepwise, tuple(options), told)
+    ask = create_model(f"Ask_{name}", __base__=Ask, __doc__=f"A request to {name}, {kind}.", **fields)
+    example = {role: _EXAMPLES[what] for role, what in inputs.items()}
+    return Face(name, kind, every, required, ask, example, stepwise, tuple(options), told)
 
 
-def _options(head: type[Head], task: Task) -> dict[str, Any]:
-    """Those keyword arguments of a head's ``predict`` that a request may give."""
+def _options(takes: Iterable[str], languages: Sequence[str]) -> dict[str, Any]:
+    """Of what a head can be told, that which a request may say."""
     out: dict[str, Any] = {}
-    for name, parameter in inspect.signature(head.predict).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
+    for name in takes:
         if name in _OPTIONS:
-            kind, told = _OPTIONS[name]
-            out[name] = (kind, Field(parameter.default, description=told))
-        elif name == "language" and (known := getattr(task.options, "languages", None)):
-            out[name] = (Literal[tuple(known)] | None, Field(None, description="the language to translate into"))
+            kind, default, told = _OPTIONS[name]
+            out[name] = (kind, Field(default, description=told))
+        elif name == "language" and languages:
+            out[name] = (Literal[tuple(languages)] | None, Field(None, description="the language to translate into"))
     return out
 
 

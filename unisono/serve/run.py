@@ -15,6 +15,7 @@ from typing import Any
 
 import uvicorn
 
+from unisono.runtime.manifest import MANIFEST
 from unisono.serve.app import LOOPBACK, Limits, Server
 from unisono.serve.batcher import Batcher
 from unisono.serve.engine import Engine
@@ -137,12 +138,11 @@ async def _watch(folder: Path, every: float, changed: asyncio.Event) -> None:
 
 def _mark(folder: Path) -> tuple[str, int, int] | None:
     """Tells one model's folder from another; None while there is none."""
-    for inside in (folder, folder / "model"):
-        try:
-            told = (inside / "model.safetensors").stat()
-        except OSError:
-            continue
-        return str(inside.resolve()), told.st_ino, told.st_mtime_ns
+    weights = "model.safetensors"
+    for file in (folder / weights, folder / "model" / weights, folder / MANIFEST, folder):
+        if file.is_file():
+            told = file.stat()
+            return str(file.resolve()), told.st_ino, told.st_mtime_ns
     return None
 
 

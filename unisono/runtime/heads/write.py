@@ -145,7 +145,7 @@ class Translate(Write):
     """A text in another language."""
 
     roles = ("source",)
-    options = (*Write.options, "language")
+    options = ("beams", "language", "max_new", "min_new")
 
 
 class Answer(Write):
