@@ -63,6 +63,7 @@ function fields() {
   const kept = Object.fromEntries([...document.querySelectorAll("#fields textarea")].map((f) => [f.name, f.value]));
   files = {};
   $("fields").replaceChildren();
+  $("drops").hidden = !Object.values(inputs()).some((kind) => kind in FILES);
   for (const [role, kind] of Object.entries(inputs())) {
     const id = `input-${role}`;
     $("fields").append(make("label", { htmlFor: id }, role === "tokens" ? "text" : role));
@@ -163,7 +164,7 @@ function show(task, found, last, begin, asked) {
 function drawn(found, last, asked) {
   if (found.scores) return bars(found.scores);
   if (found.boxes || found.runs) return picture(found);
-  if (found.entities || found.tags) return words(found);
+  if (found.entities || found.tags) return words(found, asked.text || "");
   if (typeof found.value === "number") return make("p", { class: "said" }, number(found.value));
   const text = found.text ?? found.answer;
   if (typeof text === "string") {
@@ -193,18 +194,27 @@ function slot(name) {
   return slots.get(name);
 }
 
-function words(found) {
+function words(found, text) {
   const out = make("div", { class: "words" });
   const all = found.words || found.tags.map((_, i) => `#${i}`);
   const spans = found.entities || found.tags.map((type, i) => ({ type, start: i, end: i + 1 }));
   let at = 0;
-  const put = (text) => out.append(text, " ");
+  let place = 0; // in the text, so that words stand as far apart as they were
+  const next = (into) => {
+    const begin = text.indexOf(all[at], place);
+    const gap = begin < 0 ? (at ? " " : "") : text.slice(place, begin);
+    place = begin < 0 ? place : begin + all[at].length;
+    (into.childNodes.length ? into : out).append(gap);
+    into.append(all[at++]);
+  };
   for (const { type, start, end } of spans) {
-    while (at < start) put(all[at++]);
-    put(make("mark", { class: `s${slot(type)}` }, all.slice(start, end).join(" "), make("small", {}, type)));
-    at = end;
+    while (at < start) next(out);
+    const mark = make("mark", { class: `s${slot(type)}` });
+    while (at < end) next(mark);
+    mark.append(make("small", {}, type));
+    out.append(mark);
   }
-  while (at < all.length) put(all[at++]);
+  while (at < all.length) next(out);
   return out;
 }
 
@@ -313,12 +323,14 @@ async function start() {
     tasks = await (await get("v1/tasks")).json();
   } catch (error) {
     if (error instanceof Locked) {
+      $("locked").textContent = sessionStorage.getItem("token") ? "That is not the token." : "";
       $("token-form").hidden = false;
       $("token").focus();
     } else trouble(error.message);
     return;
   }
   $("token-form").hidden = true;
+  $("main").hidden = false;
   $("about").textContent = `One model, ${Object.keys(tasks).length} tasks: ${Object.keys(tasks).join(", ")}.`;
   $("task").replaceChildren(make("option", { value: "" }, "every task"), ...Object.keys(tasks).map((t) => make("option", { value: t }, `${t} (${tasks[t].kind})`)));
   fields();
