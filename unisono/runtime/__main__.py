@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("sentences", nargs="*", help="for every task that takes a text; none: lines of standard input")
     parser.add_argument("--task", help="only this task; lines of standard input may then be rows in JSON")
     parser.add_argument("--threads", type=int, help="default: as many as there are cores")
-    told = parser.parse_args()
+    told = parser.parse_intermixed_args()  # options may stand between sentences
     try:
         runtime = Runtime.load(told.export, threads=told.threads)
         for line in told.sentences or (line.strip() for line in sys.stdin):
@@ -38,7 +38,10 @@ def main() -> None:
 def _answer(runtime: Runtime, line: str, task: str | None) -> object:
     if task is None:
         return runtime.predict_all(line)
-    row = json.loads(line) if line.startswith("{") else line
+    try:
+        row = json.loads(line) if line.startswith("{") else line
+    except (ValueError, RecursionError) as error:
+        raise ExportedError(f"not a row in JSON ({str(error)[:100]}): {line[:60]}") from None
     (found,) = runtime.predict(task, [row])
     return found
 
