@@ -90,7 +90,7 @@ MAY: dict[str, set[str]] = {
         "recipe",
     },
     "serve": {"together", "api", "model", "tasks", "heads", "report.colours", "runtime"},
-    "show": {"doctor", "recipe"},
+    "show": {"doctor", "recipe", "deploy"},
     "cli": {
         "api",
         "train",

@@ -324,12 +324,19 @@ def serve(
 @app.command()
 def export(
     run: ModelFolder,
-    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="a folder; default: exported, in the run")] = None,
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="a folder, or a file; default: exported, in the run")
+    ] = None,
     task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
     precision: Annotated[Literal["fp32", "fp16", "int8"], typer.Option(help="of the weights")] = "fp32",
     calibrate: Annotated[
         int, typer.Option(metavar="ROWS", help="of int8: find ranges beforehand on training rows of each task", min=0)
     ] = 0,
+    one_file: Annotated[bool, typer.Option("--one-file", help="one file .onnx with all that belongs to it")] = False,
+    format_: Annotated[
+        Literal["onnx", "torch"], typer.Option("--format", help="torch: packages of torch.export, .pt2")
+    ] = "onnx",
+    compare: Annotated[bool, typer.Option("--compare", help="size, time and metric of every precision")] = False,
     rows: Annotated[int, typer.Option(help="held-out rows of each task to check on", min=1)] = 200,
     max_drop: Annotated[
         float, typer.Option(help="what a task may lose of its metric; int8 keeps matrices in fp32 for it", min=0)
@@ -345,14 +352,11 @@ def export(
     from unisono.deploy.export import Settings, export
     from unisono.train.run import RECIPE, open_recipe
 
-    if calibrate and precision != "int8":
-        raise typer.BadParameter("--calibrate is for --precision int8")
     recipe = open_recipe(run, set_ or ()) if (Path(run) / RECIPE).exists() else None
-    done = export(
-        api.load(run), out or Path(run, "exported"), Settings(task or (), precision, rows, max_drop, calibrate),
-        source=Path(run).resolve().name, recipe=recipe, told=show.told,
-    )  # fmt: skip
-    show.exported(done, as_json=json)
+    settings = Settings(task or (), precision, rows, max_drop, calibrate, format_, one_file, compare)
+    place = out or Path(run, "exported.onnx" if one_file else "exported")
+    source = Path(run).resolve().name
+    show.exported(export(api.load(run), place, settings, source=source, recipe=recipe, told=show.told), as_json=json)
 
 
 @app.command()

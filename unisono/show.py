@@ -93,8 +93,18 @@ def exported(done: Any, *, as_json: bool) -> None:
     console.print(table)
     for graph, nodes in done.kept.items():
         console.print(f"{graph}: {len(nodes)} in fp32, without which a task lost too much: {', '.join(nodes)}")
-    size = sum(done.files.values()) / 1e6
-    console.print(f"wrote {done.folder}: {done.precision}, {len(done.files)} files, {size:.1f} MB")
+    if done.compared is not None:
+        from unisono.deploy.measure import HEADINGS, columns, threads
+
+        title = f"variants, timed in turn with {threads(done.compared)}, from text to prediction"
+        costs = Table(title=title, title_justify="left", title_style="bold")
+        for column in ("task", *HEADINGS):
+            costs.add_column(column, justify="left" if column in ("task", "variant", "metric") else "right")
+        for cost in done.compared.costs:
+            costs.add_row(cost.task, *columns(cost))
+        console.print(costs)
+    count, size = len(done.files), sum(done.files.values()) / 1e6
+    console.print(f"wrote {done.path}: {done.precision}, {count} file{'s' * (count != 1)}, {size:.1f} MB")
 
 
 def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:

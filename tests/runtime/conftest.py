@@ -102,7 +102,7 @@ def model(trained) -> MultiTaskModel:
 @pytest.fixture(scope="session")
 def exported(model, trained) -> Path:
     """Only for slow tests: it takes half a minute."""
-    return export(model, trained / "exported", Settings(rows=4), source="run").folder
+    return export(model, trained / "exported", Settings(rows=4), source="run").path
 
 
 @pytest.fixture(scope="session", params=["in PyTorch", pytest.param("exported", marks=pytest.mark.slow)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from unisono.deploy.measure import HEADINGS, Compared, columns, threads
 from unisono.deploy.plan import Plan
-from unisono.deploy.variant import Variant
+from unisono.deploy.variant import Target, Variant
 
 _WEIGHTS = {
     "fp32": "Weights are in 32 bits.",
@@ -12,12 +13,13 @@ _WEIGHTS = {
 }
 
 
-def card(planned: Plan, variant: Variant) -> str:
-    """What the folder holds, and how it was checked."""
+def card(planned: Plan, variant: Variant, target: Target, compared: Compared | None) -> str:
+    """What the export holds, and how it was checked."""
+    form = "packages of torch.export" if target == "torch" else "ONNX graphs"
     lines = [
         f"# {', '.join(planned.heads)}",
         "",
-        f"A Unisono model of {len(planned.heads)} tasks on one {planned.model.trunk.family} encoder, as ONNX graphs."
+        f"A Unisono model of {len(planned.heads)} tasks on one {planned.model.trunk.family} encoder, as {form}."
         f" {_WEIGHTS[variant.precision]} `unisono.json` says what each file is and how outputs become predictions.",
         "",
         "| task | kind | checked on | greatest difference from PyTorch | metric | PyTorch | exported |",
@@ -32,4 +34,8 @@ def card(planned: Plan, variant: Variant) -> str:
     if kept:
         lines += ["", "Matrices that stayed in fp32, because a task lost too much without them:", ""]
         lines += [f"- {one}" for one in kept]
+    if compared is not None:
+        lines += ["", f"Variants, timed in turn with {threads(compared)}, from text to prediction:", ""]
+        lines += [f"| task | {' | '.join(HEADINGS)} |", "|---|---|---:|---:|---:|---|---:|"]
+        lines += [f"| {' | '.join((cost.task, *columns(cost)))} |" for cost in compared.costs]
     return "\n".join(lines) + "\n"

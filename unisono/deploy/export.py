@@ -2,49 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from unisono import files
 from unisono.data import DataError
 from unisono.deploy import folder as folders
-from unisono.deploy.calibrate import ranges
+from unisono.deploy import onefile
 from unisono.deploy.card import card
-from unisono.deploy.gate import gated
+from unisono.deploy.errors import ExportError
 from unisono.deploy.manifest import manifest, texts
+from unisono.deploy.measure import Compared, measured
 from unisono.deploy.onnxfile import to_onnx
 from unisono.deploy.plan import Plan, plan
-from unisono.deploy.quantize import to_fp16
 from unisono.deploy.rows import Data
-from unisono.deploy.scores import Base, Scored, bases, in_memory, scored
-from unisono.deploy.sessions import Session
-from unisono.deploy.variant import Precision, Variant
-from unisono.deploy.verify import Checked, demand, demand_scores, gap
+from unisono.deploy.scores import Scored, bases, runtime_of, scored
+from unisono.deploy.torchfile import Package, Packages, to_torch
+from unisono.deploy.variant import Precision, Settings, Told, Variant, made
+from unisono.deploy.verify import Checked, check, demand, demand_scores
 from unisono.model import MultiTaskModel
 from unisono.recipe import Recipe
 
-Told = Callable[[str], Any]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is exported.
-
-    Args:
-        tasks: only these; none: all.
-        precision: of the weights, and with int8 of the products too.
-        rows: held-out rows of each task that it is checked on, at most.
-        max_drop: what a task may lose of its main metric, as a fraction.
-        calibrate: training rows of each task on which the ranges of activations are found beforehand; 0: each call
-            finds its own.
-    """
-
-    tasks: Sequence[str] = ()
-    precision: Precision = "fp32"
-    rows: int = 200
-    max_drop: float = 0.01
-    calibrate: int = 0
+__all__ = ["Done", "Settings", "export"]
 
 
 @dataclass(frozen=True)
@@ -52,21 +33,23 @@ class Done:
     """An export.
 
     Args:
-        folder: where it is. ``files``: name -> bytes.
+        path: the folder or the file. ``files``: name -> bytes.
         tasks: task -> what its check found. ``scores``: task -> its main metric.
         kept: graph -> the matrices that stayed in fp32.
+        compared: the variants side by side, where that was asked for.
     """
 
-    folder: Path
+    path: Path
     precision: Precision
     files: Mapping[str, int]
     tasks: Mapping[str, Checked]
     scores: Mapping[str, Scored]
     kept: Mapping[str, Sequence[str]]
+    compared: Compared | None
 
     def document(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {**asdict(self), "folder": str(self.folder)}
+        return {**asdict(self), "path": str(self.path)}
 
 
 def export(
@@ -81,7 +64,7 @@ def export(
     """Writes the model's tasks as graphs.
 
     Args:
-        out: the folder; an export that it holds is replaced.
+        out: the folder, or the file ``.onnx`` where all goes into one; an export that is there is replaced.
         source: what the manifest says that it was made from.
         recipe: of the model's run: its held-out rows are what the graphs are checked on. Without it, or without its
             data, they are checked on made-up texts, and no metric can be looked at.
@@ -91,69 +74,75 @@ def export(
         ExportError: a task that cannot be exported, or graphs that differ from the model; nothing is written then.
     """
     out = Path(out)
-    folders.check_place(out)
-    model = model.cpu().eval()
-    planned = plan(model, settings.tasks)
+    _sensible(settings)
+    (folders.check_file if settings.one_file else folders.check_place)(out)
+    planned = plan(model.cpu().eval(), settings.tasks)
+    if settings.one_file:
+        onefile.check(planned)
     data = _data(recipe, planned, told)
-    variant = made(planned, data, settings, told)
-    contents: dict[str, folders.Content] = {f"{n}.onnx": p.SerializeToString() for n, p in variant.protos.items()}
+    base = bases(planned, data.held, settings.rows)
+    if settings.target == "torch":
+        contents, variant = _packages(planned, data, base, settings, told)
+        compared = None
+    else:
+        protos = {}
+        for graph in planned.graphs():
+            told(f"tracing {graph.name}")
+            protos[graph.name] = to_onnx(graph)
+        wanted = get_args(Precision) if settings.compare else ("fp32", settings.precision)
+        variants = {p: made(p, planned, protos, data, base, settings, told) for p in dict.fromkeys(wanted)}
+        variant = variants[settings.precision]
+        if settings.compare:
+            told("timing all variants in turn")
+        compared = measured(planned, list(variants.values()), data) if settings.compare else None
+        contents = {f"{name}.onnx": proto.SerializeToString() for name, proto in variant.protos.items()}
     contents |= texts(planned)
-    digests = {name: folders.digest(content) for name, content in contents.items()}
     said = manifest(
         planned,
         source=source,
         precision=settings.precision,
-        suffix=".onnx",
-        digests=digests,
+        suffix=".pt2" if settings.target == "torch" else ".onnx",
+        digests={name: folders.digest(content) for name, content in contents.items()},
         told={
             "metrics": {t: {s.metric: {"model": s.model, "exported": s.exported}} for t, s in variant.scores.items()},
             "kept": {graph: list(nodes) for graph, nodes in variant.kept.items()},
         },
     )
-    contents["README.md"] = card(planned, variant)
-    folders.write(out, contents, said)
-    sizes = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    return Done(out, settings.precision, sizes, variant.checked, variant.scores, variant.kept)
+    about = card(planned, variant, settings.target, compared)
+    if settings.one_file:
+        proto = onefile.joined(variant.protos)
+        onefile.complete(proto, onefile.told_in_one(said, proto), texts(planned), about)
+        files.write_atomic(out, proto.SerializeToString())
+    else:
+        folders.write(out, {**contents, "README.md": about}, said)
+    sizes = {path.name: path.stat().st_size for path in (sorted(out.iterdir()) if out.is_dir() else [out])}
+    return Done(out, settings.precision, sizes, variant.checked, variant.scores, variant.kept, compared)
 
 
-def made(planned: Plan, data: Data, settings: Settings, told: Told) -> Variant:
-    """The graphs, checked.
+def _sensible(settings: Settings) -> None:
+    """Raises ``ExportError`` for what does not go together."""
+    if settings.target == "torch" and (settings.precision != "fp32" or settings.one_file or settings.compare):
+        raise ExportError("packages of torch.export are a folder in fp32: leave out --precision, --one-file, --compare")
+    if settings.calibrate and settings.precision != "int8" and not settings.compare:
+        raise ExportError("--calibrate is for --precision int8")
 
-    Raises:
-        ExportError: they differ from the model.
-    """
-    protos = {}
+
+def _packages(
+    planned: Plan, data: Data, base: Mapping[str, Any], settings: Settings, told: Told
+) -> tuple[dict[str, folders.Content], Variant]:
+    """The graphs as packages of PyTorch, checked as those of ONNX are."""
+    contents: dict[str, folders.Content] = {}
+    run = {}
     for graph in planned.graphs():
         told(f"tracing {graph.name}")
-        protos[graph.name] = to_onnx(graph)
+        content = to_torch(graph)
+        contents[f"{graph.name}.pt2"], run[graph.name] = content, Package(content, graph.inputs)
     told("checking the graphs against the model")
-    checked = check(planned, protos, data, settings.rows)
+    checked = check(planned, run, data, settings.rows)
     demand(checked)
-    base = bases(planned, data.held, settings.rows)
-    if settings.precision == "int8":
-        return _int8(planned, protos, data, base, settings, told)
-    if settings.precision == "fp16":
-        protos = {name: to_fp16(proto) for name, proto in protos.items()}
-        checked = check(planned, protos, data, settings.rows)
-    told("scoring the exported tasks")
-    scores = scored(planned, in_memory(planned, protos, settings.precision), base)
+    scores = scored(planned, runtime_of(planned, "fp32", lambda *_: Packages(run)), base)
     demand_scores(scores, settings.max_drop)
-    return Variant(settings.precision, protos, checked, scores)
-
-
-def _int8(
-    planned: Plan, protos: Mapping[str, Any], data: Data, base: Mapping[str, Base], settings: Settings, told: Told
-) -> Variant:
-    model = planned.model
-    found = None
-    if settings.calibrate:
-        told(f"finding ranges on {settings.calibrate} training rows of each task")
-        rows = {task: data.training(model, task, settings.calibrate) for task in planned.heads}
-        found = ranges(planned, protos, rows)
-    told("quantizing")
-    examples = {task: data.examples(model, task, settings.rows) for task in planned.heads}
-    best = gated(planned, protos, base, examples, most=settings.max_drop, ranges=found, told=told)
-    return Variant("int8", best.protos, check(planned, best.protos, data, settings.rows), best.scores, best.kept)
+    return contents, Variant("fp32", {}, checked, scores)
 
 
 def _data(recipe: Recipe | None, planned: Plan, told: Told) -> Data:
@@ -165,13 +154,3 @@ def _data(recipe: Recipe | None, planned: Plan, told: Told) -> Data:
     except (DataError, OSError) as reason:
         told(f"no data at hand, so the graphs are checked on made-up texts: {str(reason).splitlines()[0]}")
         return Data({})
-
-
-def check(planned: Plan, protos: Mapping[str, Any], data: Data, rows: int) -> dict[str, Checked]:
-    """Every task's graphs against the model."""
-    run = {name: Session(proto) for name, proto in protos.items()}
-    out = {}
-    for task in planned.heads:
-        examples = data.examples(planned.model, task, rows)
-        out[task] = Checked(len(examples), task not in data.held, gap(planned, task, examples, run))
-    return out

@@ -11,7 +11,7 @@ from typing import Any
 
 from unisono import files
 from unisono.deploy.errors import ExportError
-from unisono.runtime.manifest import MANIFEST
+from unisono.runtime.manifest import IN_ONE, MANIFEST
 
 Content = bytes | str
 
@@ -29,6 +29,18 @@ def check_place(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists())):
         raise ExportError(f"{folder}: exists and is no export (no {MANIFEST}); name another folder")
+
+
+def check_file(path: Path) -> None:
+    """Makes sure that a file is an export of its own, or nothing, and is named as one.
+
+    Raises:
+        ExportError: it is not.
+    """
+    if path.suffix != ".onnx":
+        raise ExportError(f"{path}: one file is named NAME.onnx")
+    if path.is_dir() or (path.exists() and f"{IN_ONE}manifest".encode() not in path.read_bytes()):
+        raise ExportError(f"{path}: exists and is no export; name another file")
 
 
 def write(folder: Path, contents: Mapping[str, Content], manifest: Mapping[str, Any]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unisono.deploy import folder as folders
 from unisono.deploy.manifest import manifest, texts
 from unisono.deploy.plan import Plan
 from unisono.deploy.rows import HeldOut
 from unisono.evaluate import HUNDRED, evaluate
 from unisono.heads import Row
 from unisono.runtime.bundle import Bundle
-from unisono.runtime.graphs import Graphs
+from unisono.runtime.graphs import Graphs, Pass
 from unisono.runtime.manifest import Manifest
 from unisono.runtime.runtime import Runtime
 
@@ -66,12 +65,25 @@ def bases(planned: Plan, data: Mapping[str, HeldOut], rows: int) -> dict[str, Ba
 def in_memory(planned: Plan, protos: Mapping[str, Any], precision: str, threads: int | None = None) -> Runtime:
     """The runtime of graphs that are not yet written."""
     graphs = {name: proto.SerializeToString() for name, proto in protos.items()}
+    return runtime_of(planned, precision, lambda read, beside: Graphs(Bundle(read, graphs, beside, "", False), threads))
+
+
+def runtime_of(planned: Plan, precision: str, run: Callable[[Manifest, Mapping[str, str]], Pass]) -> Runtime:
+    """The runtime on anything that runs the graphs.
+
+    Args:
+        run: manifest and texts -> what runs them.
+    """
     beside = texts(planned)
-    digests = {f"{name}.onnx": folders.digest(content) for name, content in graphs.items()}
-    digests |= {name: folders.digest(content) for name, content in beside.items()}
-    said = manifest(planned, source="", precision=precision, suffix=".onnx", digests=digests, told={})
+    none = dict.fromkeys([*beside, *(f"{graph.name}.onnx" for graph in planned.graphs())], "0" * 64)  # nothing is read
+    said = manifest(planned, source="", precision=precision, suffix=".onnx", digests=none, told={})
     read = Manifest.read(json.loads(json.dumps(said)), "the export", one_file=False)
-    return Runtime(read, beside, Graphs(Bundle(read, graphs, beside, "", False), threads))
+    return Runtime(read, beside, run(read, beside))
+
+
+def asked_of(planned: Plan, task: str, row: Row) -> Row:
+    """A row without its labels."""
+    return {role: row[role] for role in planned.model.tasks[task].kind.inputs if row.get(role) is not None}
 
 
 def scored(planned: Plan, runtime: Runtime, base: Mapping[str, Base]) -> dict[str, Scored]:
@@ -79,7 +91,7 @@ def scored(planned: Plan, runtime: Runtime, base: Mapping[str, Base]) -> dict[st
     out = {}
     for task, known in base.items():
         kind = planned.model.tasks[task].kind
-        asked = [{role: row[role] for role in kind.inputs if row.get(role) is not None} for row in known.rows]
+        asked = [asked_of(planned, task, row) for row in known.rows]
         found = runtime.predict(task, asked, **planned.model.head(task).quick)
         out[task] = Scored(known.metric, known.value, kind.score(found, known.rows)[known.metric])
     return out

@@ -12,7 +12,7 @@ from unisono.deploy.encoder import STATES, encoder_feed
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.plan import ENCODER, Plan
-from unisono.deploy.rows import Example
+from unisono.deploy.rows import Data, Example
 from unisono.deploy.scores import Scored
 from unisono.packed import Packed, passes
 
@@ -68,6 +68,15 @@ def pairs(
         if head.walk is not None:
             for logits, wanted in head.walk(states, found, run[head.steps["step"].name]):
                 yield "logits", logits, wanted
+
+
+def check(plan: Plan, run: Mapping[str, Run], data: Data, rows: int) -> dict[str, Checked]:
+    """Every task's graphs against the model, on so many rows of each."""
+    out = {}
+    for task in plan.heads:
+        examples = data.examples(plan.model, task, rows)
+        out[task] = Checked(len(examples), task not in data.held, gap(plan, task, examples, run))
+    return out
 
 
 def demand(checked: Mapping[str, Checked]) -> None:
