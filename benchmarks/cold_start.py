@@ -69,7 +69,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         made = model()
         made.save_pretrained(Path(scratch) / "model")
-        folder = str(export(made, Path(scratch) / "exported", Settings(precision="int8"), source="minilm").folder)
+        folder = str(export(made, Path(scratch) / "exported", Settings(precision="int8"), source="minilm").path)
         arms: dict[str, Callable[[], float]] = {
             "unisono.runtime": lambda: run("-m", "unisono.runtime", folder, SENTENCE, "--threads", "1"),
             "predict, export": lambda: run("-m", "unisono.cli", "predict", folder, SENTENCE),

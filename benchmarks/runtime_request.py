@@ -124,7 +124,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        exported = export(model(), folder / "exported", Settings(precision=asked.precision), source="minilm").folder
+        exported = export(model(), folder / "exported", Settings(precision=asked.precision), source="minilm").path
         runtime = Runtime.load(exported, threads=asked.threads)
         arms = {"export": runtime.predict_all, "three models": three_models(folder / "three")}
         for text in texts[:6]:
