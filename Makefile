@@ -34,8 +34,9 @@ bench: $(DEV)  ## every benchmark; each prints its ratio against the alternative
 docs: $(USER)  ## the pages that are made from the code
 	$(BIN)/python docs/recipe_reference.py
 
-dist: $(DEV)  ## sdist and wheel
+dist: $(DEV)  ## sdist and wheel, and the wheel of the runtime alone
 	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist --wheel runtime
 
 clean:
 	rm -rf $(VENV) build dist runs .mypy_cache .pytest_cache .ruff_cache

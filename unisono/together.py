@@ -11,6 +11,7 @@ from unisono.heads import Example
 from unisono.inputs import collate_mixed
 from unisono.model import MultiTaskModel
 from unisono.packed import Packed
+from unisono.runtime.answering import turn
 from unisono.runtime.questions import Answer, Question, Unanswerable
 from unisono.stems import Stem
 
@@ -48,11 +49,7 @@ def answers(model: MultiTaskModel, questions: Sequence[Question]) -> Iterator[An
         placed, states = _states(model, questions, [part for part in parts if questions[part[0]].task not in apart])
         running += [_found(model, questions, group, states) for group in _groups(questions, placed)]
     while running:
-        for work in tuple(running):
-            try:
-                yield from next(work) or (None,)
-            except StopIteration:
-                running.remove(work)
+        yield from turn(running)
 
 
 def _encoded(

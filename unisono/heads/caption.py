@@ -18,6 +18,7 @@ from unisono.heads.pieces import learn
 from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
+from unisono.runtime.writing import Texts, in_languages
 
 
 class Caption(Writer):
@@ -56,12 +57,10 @@ class Caption(Writer):
     def steps(
         self, states: Packed, targets: Targets, *, partial: bool = False, **how: Any
     ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
-        known = self.search(states, partial=partial, **how)
-        while True:
-            try:
-                yield {b: {"text": text} for b, text in next(known).items()}
-            except StopIteration as end:
-                return [{"text": text} for text in end.value]
+        def search(language: str | None) -> Texts:
+            return self.search(states, language, partial=partial, **how)
+
+        return (yield from in_languages(search, states.layout.count, ()))
 
 
 class Answer(Caption):

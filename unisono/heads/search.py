@@ -16,6 +16,7 @@ from torch import Tensor
 from unisono.heads.decoder import Cache, Decoder
 from unisono.heads.stepwise import finish
 from unisono.packed import Packed
+from unisono.runtime.writing import until
 
 _BLOCK = 64  # vocabulary entries that are compared with others by their maximum first
 _ROWS = 128  # hypotheses whose scores of the whole vocabulary are made and looked at together, while in the cache
@@ -63,11 +64,6 @@ def greedy_steps(
             break
         yield out[:, :step]
     return [until(end, tokens) for tokens in out.tolist()]
-
-
-def until(end: int, tokens: list[int]) -> list[int]:
-    """The tokens before the first ``end``."""
-    return tokens[: tokens.index(end)] if end in tokens else tokens
 
 
 def beam(decoder: Decoder, states: Packed, **how: Any) -> list[list[int]]:

@@ -14,6 +14,7 @@ from unisono.heads.pieces import learn
 from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
+from unisono.runtime.writing import Texts, in_languages
 
 
 class Translate(Writer):
@@ -94,30 +95,10 @@ class Translate(Writer):
     def steps(
         self, states: Packed, targets: Targets, *, partial: bool = False, language: str | None = None, **how: Any
     ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
-        known = self.pieces.languages
-        if language is not None and language not in known:
-            raise ValueError(f"language {language!r}: this task translates into {', '.join(known) or 'one language'}")
-        asked: Sequence[str | None] = [language] if language is not None else known or [None]
-        texts: dict[str | None, list[str]] = {}
+        def search(each: str | None) -> Texts:
+            return self.search(states, each, partial=partial, **how)
 
-        def told(b: int) -> Prediction:
-            of = {each: several[b] for each, several in texts.items()}
-            first = {"text": of[asked[0]], "language": asked[0]} if known else {"text": of[None]}
-            return {**first, "texts": of} if known and language is None else first
-
-        for each in asked:
-            written = self.search(states, each, partial=partial, **how)
-            texts[each] = [""] * states.layout.count
-            while True:
-                try:
-                    grown = next(written)
-                except StopIteration as end:
-                    texts[each] = end.value
-                    break
-                for b, text in grown.items():
-                    texts[each][b] = text
-                yield {b: told(b) for b in grown}
-        return [told(b) for b in range(states.layout.count)]
+        return (yield from in_languages(search, states.layout.count, self.pieces.languages, language))
 
 
 def _texts(targets: Iterable[Any], languages: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ Vaswani et al. 2017, with pre-norm layers (Xiong et al. 2020) and one embedding 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,10 +18,11 @@ from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Targets, UnfitRow
 from unisono.heads.decoder import Decoder
 from unisono.heads.distill import TEMPERATURE, soft_tokens
-from unisono.heads.search import beam_steps, greedy_steps, until
+from unisono.heads.search import beam_steps, greedy_steps
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Layout, Packed
 from unisono.runtime.pieces import END, Pieces
+from unisono.runtime.writing import Texts, growing
 
 _ROWS = 512  # hypotheses decoded side by side: more do not run faster, and the cache grows with them
 
@@ -145,7 +146,7 @@ class Writer(Head):
         beams: int | None = None,
         max_new: int | None = None,
         min_new: int = 0,
-    ) -> Generator[Mapping[int, str], None, list[str]]:
+    ) -> Texts:
         """states (N, D) of B sources -> B texts, in steps.
 
         Args:
@@ -172,27 +173,13 @@ class Writer(Head):
         for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
             group = Packed.join([parts[b] for b in part])
             if beams == 1:
-                found = yield from self._growing(greedy_steps(self.decoder, group, **common), part, partial)
+                found = yield from growing(
+                    greedy_steps(self.decoder, group, **common), part, self.pieces, partial=partial
+                )
             else:
                 penalty = self.options.length_penalty
                 wide = beam_steps(self.decoder, group, beams=beams, length_penalty=penalty, **common)
-                found = yield from self._growing(wide, part, False)
+                found = yield from growing(wide, part, self.pieces, partial=False)
             for b, ids in zip(part, found, strict=True):
                 texts[b] = self.pieces.decode(ids)
         return texts
-
-    def _growing(
-        self, steps: Generator[Tensor | None, None, list[list[int]]], part: Sequence[int], partial: bool
-    ) -> Generator[Mapping[int, str], None, list[list[int]]]:
-        """The steps of a search, those of a greedy one with the texts so far of the sources in ``part``."""
-        while True:
-            try:
-                tokens = next(steps)
-            except StopIteration as end:
-                found: list[list[int]] = end.value
-                return found
-            known = {}
-            if partial and tokens is not None:
-                for b, ids in zip(part, tokens.tolist(), strict=True):
-                    known[b] = self.pieces.decode(until(END, ids))
-            yield known

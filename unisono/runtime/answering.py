@@ -80,12 +80,12 @@ def answers(
             asked.append(Asked(head.task.graph, index))
         for (task, group), outputs in zip(groups, run(pack, asked), strict=True):
             running.append(_decoded(heads[task], questions, group, outputs, found))
-        yield from _turn(running)
+        yield from turn(running)
     while running:
-        yield from _turn(running)
+        yield from turn(running)
 
 
-def _turn(running: list[Iterator[list[Answer]]]) -> Iterator[Answer | None]:
+def turn(running: list[Iterator[list[Answer]]]) -> Iterator[Answer | None]:
     """One step of all that is running."""
     for work in tuple(running):
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .decoding import Decoding
+from .writing import until
 
 _FEW = 8  # one in so many rows must be done before rows leave: moving the cache is not free
 
@@ -65,11 +66,6 @@ def greedy(decoding: Decoding, terms: Terms) -> Generator[np.ndarray, None, list
             break
         yield out[:, :step]
     return [until(terms.end, tokens) for tokens in out.tolist()]
-
-
-def until(end: int, tokens: list[int]) -> list[int]:
-    """The tokens before the first ``end``."""
-    return tokens[: tokens.index(end)] if end in tokens else tokens
 
 
 def beam(

@@ -12,7 +12,8 @@ from ..errors import Damaged
 from ..manifest import LONGEST
 from ..pieces import END, Pieces
 from ..questions import Prediction
-from ..search import Terms, beam, greedy, until
+from ..search import Terms, beam, greedy
+from ..writing import Texts, growing, in_languages
 from .base import Arrays, Example, Head, Run
 
 _ROWS = 512  # hypotheses decoded side by side: more do not run faster, and the cache grows with them
@@ -59,30 +60,10 @@ class Write(Head):
         language: str | None = None,
         **how: Any,
     ) -> Generator[Mapping[int, Prediction], None, list[Prediction]]:
-        known = self.languages
-        if language is not None and language not in known:
-            raise ValueError(f"language {language!r}: this task translates into {', '.join(known) or 'one language'}")
-        asked: Sequence[str | None] = [language] if language is not None else known or [None]
-        texts: dict[str | None, list[str]] = {}
+        def search(each: str | None) -> Texts:
+            return self._search(outputs, examples, each, partial, **how)
 
-        def told(b: int) -> Prediction:
-            of = {each: several[b] for each, several in texts.items()}
-            first: Prediction = {"text": of[asked[0]], "language": asked[0]} if known else {"text": of[None]}
-            return {**first, "texts": of} if known and language is None else first
-
-        for each in asked:
-            written = self._search(outputs, examples, each, partial, **how)
-            texts[each] = [""] * len(examples)
-            while True:
-                try:
-                    grown = next(written)
-                except StopIteration as end:
-                    texts[each] = end.value
-                    break
-                for b, text in grown.items():
-                    texts[each][b] = text
-                yield {b: told(b) for b in grown}
-        return [told(b) for b in range(len(examples))]
+        return (yield from in_languages(search, len(examples), self.languages, language))
 
     def _search(
         self,
@@ -93,7 +74,7 @@ class Write(Head):
         beams: int | None = None,
         max_new: int | None = None,
         min_new: int = 0,
-    ) -> Generator[Mapping[int, str], None, list[str]]:
+    ) -> Texts:
         """A text for each example. A search of more than one beam has nothing to show before its end, so that without
         ``beams`` a partial one has one.
         """
@@ -106,10 +87,10 @@ class Write(Head):
         for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
             decoding = self._open(outputs, np.array(part), np.array([lengths[b] for b in part]))
             if beams == 1:
-                found = yield from self._growing(greedy(decoding, terms), part, partial)
+                found = yield from growing(greedy(decoding, terms), part, self.pieces, partial=partial)
             else:
                 wide = beam(decoding, terms, beams=beams, length_penalty=self.length_penalty)
-                found = yield from self._growing(wide, part, False)
+                found = yield from growing(wide, part, self.pieces, partial=False)
             for b, ids in zip(part, found, strict=True):
                 texts[b] = self.pieces.decode(ids)
         return texts
@@ -123,22 +104,6 @@ class Write(Head):
         ]
         mask = np.where(np.arange(most) < lengths[:, None], np.float32(0), HIDDEN)
         return Decoding(self.step, [(keys, values) for keys, values in memory], mask)
-
-    def _growing(
-        self, steps: Generator[np.ndarray | None, None, list[list[int]]], part: Sequence[int], partial: bool
-    ) -> Generator[Mapping[int, str], None, list[list[int]]]:
-        """The steps of a search, those of a greedy one with the texts so far of the sources in ``part``."""
-        while True:
-            try:
-                tokens = next(steps)
-            except StopIteration as end:
-                found: list[list[int]] = end.value
-                return found
-            known = {}
-            if partial and tokens is not None:
-                for b, ids in zip(part, tokens.tolist(), strict=True):
-                    known[b] = self.pieces.decode(until(END, ids))
-            yield known
 
 
 class Translate(Write):
