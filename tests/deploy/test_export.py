@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.test_cli import unisono
 from tests.train.runs import ROWS, TASKS, small
 from unisono import files
 from unisono.deploy.errors import ExportError
@@ -148,7 +149,7 @@ def test_without_data_it_is_checked_on_made_up_texts(model, tmp_path):
     said: list[str] = []
     done = export(model, tmp_path / "out", Settings(["slots"], rows=9), source="model", told=said.append)
     assert done.tasks["slots"].made_up and done.tasks["slots"].rows == 9 and done.scores == {}
-    assert "no recipe here: the graphs are checked on made-up texts" in said
+    assert "no recipe here: the graphs are checked on made-up texts, and no metric is looked at" in said
     assert "9 made-up texts" in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -201,3 +202,21 @@ def test_variants_are_measured_side_by_side(both, tmp_path):
     table = (tmp_path / "out" / "README.md").read_text()
     assert "timed in turn with 1 thread" in table and table.count("| int8 |") == 2
     assert json.loads((tmp_path / "out" / "unisono.json").read_text())["precision"] == "int8"
+
+
+@pytest.mark.slow
+def test_the_command(both, tmp_path):
+    recipe, model = both
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.yaml").write_text(recipe.to_yaml())
+    model.save_pretrained(tmp_path / "run" / "model")
+    done = unisono("export", str(tmp_path / "run"), "--task", "slots", "--rows", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["path"] == str(tmp_path / "run" / "exported") and told["tasks"]["slots"]["rows"] == 4
+    assert set(Runtime.load(told["path"]).tasks) == {"slots"}
+    done = unisono("export", str(tmp_path / "run"), "--task", "slot")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'error: this model has no task "slot"; did you mean "slots"?\n'
+    done = unisono("export", str(tmp_path / "run"), "--precision", "int4")
+    assert done.returncode == 2 and "'fp32', 'fp16', 'int8'" in done.stderr

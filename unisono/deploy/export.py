@@ -147,10 +147,10 @@ def _packages(
 
 def _data(recipe: Recipe | None, planned: Plan, told: Told) -> Data:
     if recipe is None:
-        told("no recipe here: the graphs are checked on made-up texts")
+        told("no recipe here: the graphs are checked on made-up texts, and no metric is looked at")
         return Data({})
     try:
         return Data.of(recipe, planned.model, list(planned.heads))
     except (DataError, OSError) as reason:
-        told(f"no data at hand, so the graphs are checked on made-up texts: {str(reason).splitlines()[0]}")
+        told(f"no data at hand, so made-up texts stand in and no metric is looked at: {str(reason).splitlines()[0]}")
         return Data({})

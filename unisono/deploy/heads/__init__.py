@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unisono.deploy.errors import ExportError
-from unisono.deploy.heads.base import Exported
+from unisono.deploy.heads.base import Exported, Run
 from unisono.deploy.heads.matched import matched
 from unisono.deploy.heads.placed import spanned, tagged
 from unisono.deploy.heads.pooled import classified, regressed
@@ -20,7 +20,7 @@ from unisono.heads.span import Span
 from unisono.heads.tag import Tag
 from unisono.heads.translate import Translate
 
-__all__ = ["KNOWN", "Exported", "exported"]
+__all__ = ["KNOWN", "Exported", "Run", "exported"]
 
 # A head -> its graphs under a name. A class that extends one of these may say something else, so it is not meant.
 KNOWN: dict[type[Head], Callable[[Any, str], Exported]] = {
