@@ -255,6 +255,8 @@ def predict(
             raise ask.AskError(f'the server has no task "{task}"; it has {", ".join(tasks)}')
         answered = partial(remote.answers, client, tasks)
     elif is_export(run):
+        if device != "cpu" or confident is not None:
+            raise typer.BadParameter("an export runs on the processor, and as it is: leave out --device, --confident")
         runtime = Runtime.load(run)
         if task:
             runtime.head(task)

@@ -13,6 +13,7 @@ from tests.runtime.twins import alike
 from unisono import cli
 from unisono.ask import Takes
 from unisono.serve.engine import ModelEngine, RuntimeEngine, engine_of
+from unisono.serve.errors import ServeError
 from unisono.serve.faces import face_of, face_of_export
 
 
@@ -26,6 +27,15 @@ def test_a_task_looks_as_it_does_of_the_model(shipped):
         assert (here.kind, here.inputs) == (there.kind, there.inputs)
         assert dict(here.reads) == {role: kind for role, kind in there.reads.items() if kind in ("text", "tokens")}
         assert set(here.options) == set(there.options) - {"self", "states", "targets"}
+
+
+def test_an_export_runs_on_the_processor(tmp_path, capsys, monkeypatch):
+    (tmp_path / "unisono.json").write_text("{}")
+    with pytest.raises(ServeError, match="leave out --device cuda$"):
+        engine_of(tmp_path, device="cuda")
+    for more in (["--device", "cuda"], ["--confident", "0.9"]):
+        code, said = asked(capsys, monkeypatch, "predict", tmp_path, "Hi", *more)
+        assert code == 2 and "an export runs on the processor" in " ".join(said.split())
 
 
 @pytest.mark.slow

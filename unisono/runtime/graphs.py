@@ -111,6 +111,8 @@ def session(content: bytes, name: str, threads: int | None) -> Any:
     options.inter_op_num_threads = 1
     if threads:
         options.intra_op_num_threads = threads
+    # Threads that wait sleep: between requests, and beside other sessions, spinning takes the processor from others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors: they come as exceptions, too
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

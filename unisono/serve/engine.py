@@ -85,8 +85,14 @@ class RuntimeEngine:
 
 
 def engine_of(path: str | Path, *, device: str = "cpu", threads: int | None = None) -> Engine:
-    """What answers for a run, a model or an export."""
+    """What answers for a run, a model or an export.
+
+    Raises:
+        ServeError: an export on another device than the processor.
+    """
     if is_export(path):
+        if device != "cpu":
+            raise ServeError(f"{path}: an export runs on the processor; leave out --device {device}")
         return RuntimeEngine(path, threads=threads)
     return ModelEngine(path, device=device, threads=threads)
 
