@@ -63,13 +63,23 @@ def same_answers(model: MultiTaskModel, runtime: Runtime, tasks: list[str]) -> N
 
 
 def test_what_cannot_be_exported_is_refused_with_the_way_out(tmp_path):
-    tasks = {"hidden": {"kind": "mask", "data": ROWS}, "intent": TASKS["intent"], "slots": TASKS["slots"]}
+    (tmp_path / "genes.csv").write_text("sequence,label\n" + "".join(f"ACGT{'GT' * i},{i % 2}\n" for i in range(9)))
+    tasks = {
+        "hidden": {"kind": "mask", "data": ROWS},
+        "intent": TASKS["intent"],
+        "gene": {"kind": "classify", "data": str(tmp_path / "genes.csv"), "columns": {"sequence": "sequence"}},
+        "slots": TASKS["slots"],
+    }
     _, model = built(tmp_path, tasks)
     with pytest.raises(ExportError) as refused:
         export(model, tmp_path / "out", Settings(), source="model")
-    assert str(refused.value) == (
-        'task "hidden" (kind mask): Mask cannot be exported; leave it out: --task intent --task slots'
-    )
+    assert str(refused.value).splitlines() == [
+        'task "hidden" (kind mask): Mask cannot be exported; leave it out: --task intent --task slots',
+        'task "gene" (kind classify): input of the stem sequence cannot be exported; '
+        "leave it out: --task intent --task slots",
+    ]
+    with pytest.raises(ExportError, match="gene.* cannot be exported; none of the tasks asked for can be exported$"):
+        plan(model, ["gene"])
     assert not (tmp_path / "out").exists()
 
 

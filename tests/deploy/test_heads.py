@@ -7,13 +7,14 @@ from functools import cache
 import pytest
 import torch
 
-from tests.heads.contract import CASES, Case
+from tests.heads.contract import CASES, WIDTH, Case
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads import KNOWN, Exported, exported
 from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.onnxfile import to_onnx
 from unisono.deploy.sessions import Session
 from unisono.heads import Head
+from unisono.packed import Layout, Packed
 
 CAN = [case for case in CASES if case.head in KNOWN]
 CANNOT = {case.head.__name__: case for case in CASES if case.head not in KNOWN}
@@ -59,6 +60,21 @@ def test_what_is_traced_says_what_the_head_says(case: Case):
 def test_the_graph_says_what_the_head_says(case: Case):
     _, ready = made(case.name)
     check(case, Session(to_onnx(ready.graph)), Session(to_onnx(ready.steps["step"])) if ready.steps else None)
+
+
+@pytest.mark.parametrize("case", CAN, ids=lambda case: case.name)
+@pytest.mark.parametrize("lengths", [[1], [1, 1], [1, 7, 3]], ids=str)
+def test_sequences_of_one_token_are_sequences_too(case: Case, lengths: list[int]):
+    _, ready = made(case.name)
+    states = Packed(torch.randn(sum(lengths), WIDTH), Layout(lengths))
+    every = torch.arange(sum(lengths))
+    targets = {"index": every[None] if case.name.startswith("span") else every}
+    with torch.no_grad():
+        wanted, found = ready.expected(states, targets), ready.graph.module(ready.feed(states, targets))
+        assert wanted and all(difference(found[name], wanted[name]) < 1e-5 for name in wanted)
+        if ready.walk:
+            steps = list(ready.walk(states, found, ready.steps["step"].module))
+            assert steps and all(difference(*pair) < 1e-5 for pair in steps)
 
 
 @pytest.mark.parametrize("name", sorted(CANNOT))

@@ -64,7 +64,7 @@ def plan(model: MultiTaskModel, tasks: Sequence[str] = ()) -> Plan:
             refused[task] = str(error)
     if refused:
         rest = " ".join(f"--task {task}" for task in heads)
-        way = f"leave it out: {rest}" if rest else "no task of this model can be exported"
+        way = f"leave it out: {rest}" if rest else "none of the tasks asked for can be exported"
         raise ExportError(
             "\n".join(f'task "{t}" (kind {model.tasks[t].kind.name}): {why}; {way}' for t, why in refused.items())
         )
