@@ -13,7 +13,9 @@ without a label has none of it. λ goes in a straight line from 0 to 1 over trai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ from unisono.inputs import Inputs
 from unisono.model import MultiTaskModel
 from unisono.packed import Packed
 from unisono.recipe import Distill, RecipeError
+from unisono.stems import Stem, TextStem
 
 
 class Distillation:
@@ -135,11 +138,11 @@ def _check(task: str, model: MultiTaskModel, teacher: MultiTaskModel, wanted: Di
             f"from {', '.join(model.tasks[task].stems)}: both must read the same inputs"
         )
     for name, stem in model.stems_of(task).items():
-        if not _alike(name, stem, teacher.stems_of(task)[name]):
+        if not _alike(stem, teacher.stems_of(task)[name]):
             raise RecipeError(
                 f"distill.teachers: {run} takes {name} apart in another way than the student, and cannot share its "
-                f"packs; begin the student from it, as trunk: {{pretrained: {run}, keep: 3}}, or as a new "
-                "trunk from scratch, which takes over its tokenizer"
+                f"packs; begin the student from it, as trunk: {{pretrained: {run}, keep: 3}}, or make it "
+                "from scratch, as trunk: {layers: 3, width: 192, heads: 6}: it then takes over the tokenizer"
             )
     able = teacher.trunk.positions
     most = model.tasks[task].max_length or max(s.most for s in model.stems_of(task).values())
@@ -150,20 +153,13 @@ def _check(task: str, model: MultiTaskModel, teacher: MultiTaskModel, wanted: Di
         )
 
 
-def _alike(name: str, ours: object, theirs: object) -> bool:
+def _alike(ours: Stem, theirs: Stem) -> bool:
     """Whether two stems make the same tokens of the same row; how many a text may have is the student's to say."""
-    from unisono.stems import Stem, TextStem
-
-    assert isinstance(ours, Stem) and isinstance(theirs, Stem)
     if isinstance(ours, TextStem) and isinstance(theirs, TextStem):
-        own, other = (stem.tokenizer.backend_tokenizer for stem in (ours, theirs))
-        return own is other or _bare(own) == _bare(other)
+        return _bare(ours) == _bare(theirs)
     return type(ours) is type(theirs) and ours.key() == theirs.key()
 
 
-def _bare(tokenizer: object) -> str:
-    """A tokenizer as text, without how long its last call was to cut and to pad."""
-    import json
-
-    plain = json.loads(tokenizer.to_str())  # type: ignore[attr-defined]
-    return json.dumps({**plain, "truncation": None, "padding": None}, sort_keys=True)
+def _bare(stem: TextStem) -> dict[str, Any]:
+    """A stem's tokenizer, without how long its last call was to cut and to pad."""
+    return json.loads(stem.tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
