@@ -57,7 +57,7 @@ def test_who_leaves_gets_the_exits_answer(run):
     batch = model.collate("intent", list(model.encode("intent", ROWS)))
     _, layers = model.trunk(model.embed(batch.inputs), batch.inputs.types, layers=True)
     exit_ = model.exits["intent"].heads[1]
-    wanted = exit_.predict(Packed(pool(layers[1], exit_.options.pool), Layout([1] * len(ROWS))), {})
+    wanted = exit_.predict(Packed(pool(layers[1], "mean"), Layout([1] * len(ROWS))), {})
     for one, other in zip(found, batch.restore(wanted), strict=True):
         assert one["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
@@ -145,7 +145,7 @@ def test_the_commands(teacher, tmp_path):
     assert done.exit_code == 0, done.output
     assert "leaving after layers 2; 6 test rows" in done.stdout and "no exits" in done.stdout
     picture = ElementTree.parse(folder / "exits-intent.svg").getroot()
-    assert picture.tag.endswith("svg") and len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 11
+    assert picture.tag.endswith("svg") and len(list(picture.iter("{http://www.w3.org/2000/svg}circle"))) == 9
     done = command("predict", folder, "Wake me up", "--task", "intent", "--confident", 0, "--json")
     assert done.exit_code == 0 and json.loads(done.stdout)[0]["intent"]["layers"] == 2, done.output
     assert command("predict", folder, "Wake me up", "--confident", 0.5).exit_code == 1

@@ -43,7 +43,7 @@ def exits(
     layers: Annotated[
         str | None, typer.Option("--layers", help="exits after these numbers of layers, as 2,4; default: after each")
     ] = None,
-    rows: Annotated[int, typer.Option(help="held-out rows that the curve is measured on", min=1)] = 1000,
+    rows: Annotated[int, typer.Option(help="held-out rows that the curve is measured on", min=1)] = 500,
     batch: Annotated[int, typer.Option(help="rows asked at once", min=1)] = 32,
     set_: Set = None,
     json: Json = False,

@@ -1,7 +1,8 @@
 """exits: classifiers between the trunk's layers, at which a row that is already sure leaves.
 
 Trained as in DeeBERT (Xin et al. 2020, https://arxiv.org/abs/2004.12993): in a second stage, when the model is
-trained, the trunk and the last classifier stand still, and each exit learns the labels from the states of its layer. A
+trained, the trunk and the last classifier stand still, and each exit learns the labels from the states of its layer. It
+sees the mean of a row's states, where DeeBERT's sees the first: below the last layers, that has gathered little yet. A
 row leaves where its most likely label has at least the asked probability, as in Schwartz et al. 2020
 (https://arxiv.org/abs/2004.07453); DeeBERT itself asks for little entropy. Who leaves is taken out of the pack: the
 layers above do less.
@@ -23,7 +24,7 @@ from torch import Tensor
 from unisono import files
 from unisono.heads import Head, Prediction
 from unisono.heads.classify import Classify
-from unisono.heads.readout import pool
+from unisono.heads.readout import Pool, pool
 from unisono.model import ModelError, MultiTaskModel
 from unisono.origin import model_folder
 from unisono.packed import Layout, Packed, passes
@@ -31,6 +32,7 @@ from unisono.trunk import climb, layers_of
 
 Examples = Sequence[Mapping[str, np.ndarray]]
 FOLDER, EPOCHS, BATCH, RATE = "exits", 10, 128, 1e-3
+POOL: Pool = "mean"
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,13 @@ def _pooled(
     model: MultiTaskModel, task: str, examples: Examples, layers: Sequence[int], on_pass: Callable[[str, int], Any]
 ) -> tuple[Tensor, Tensor]:
     """(n, E, D) what the exits see of each row, and (n,) its label; the trunk runs once, without dropout."""
-    head, training = model.head(task), model.training
-    assert isinstance(head, Classify)
+    training = model.training
     seen, labels = [], []
     model.eval()
     for places in passes([model.length(task, e) for e in examples], 4096):
         batch = model.collate(task, [examples[i] for i in places]).to(model.device)
         states = climb(model.trunk, model.embed(batch.inputs), batch.inputs.types)
-        each = [pool(s, head.options.pool) for n, s in enumerate(states, 1) if n in layers]
+        each = [pool(s, POOL) for n, s in enumerate(states, 1) if n in layers]
         seen.append(torch.stack(each, dim=1))
         labels.append(batch.targets["label"])
         on_pass(task, len(places))
@@ -115,8 +116,7 @@ def _pooled(
 
 def _taught(last: Head, seen: Tensor, label: Tensor) -> Classify:
     """A classifier like the last one, begun with its weights, that has learned labels (n,) from what it sees (n, D)."""
-    head = last.make(seen.shape[1], last.options, last.fitted)
-    assert isinstance(head, Classify)
+    head = _like(last, seen.shape[1])
     head.load_state_dict(last.state_dict())
     head.to(seen.device).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=RATE)
@@ -127,6 +127,13 @@ def _taught(last: Head, seen: Tensor, label: Tensor) -> Classify:
             loss.mean().backward()
             optimizer.step()
     return head.requires_grad_(False).eval()
+
+
+def _like(last: Head, width: int) -> Classify:
+    """A classifier of an exit, of the labels and sizes of the last one."""
+    head = last.make(width, last.options.model_copy(update={"pool": POOL}), last.fitted)
+    assert isinstance(head, Classify)
+    return head
 
 
 def _alone(vectors: Tensor) -> Packed:
@@ -157,7 +164,7 @@ class Early(MultiTaskModel):
         while layer < total:
             going = list(range(len(here)))
             if exit_ := self.exits[task].heads.get(layer):
-                said = exit_.predict(_alone(pool(states, exit_.options.pool)), {})
+                said = exit_.predict(_alone(pool(states, POOL)), {})
                 for at, prediction in enumerate(said):
                     if prediction["score"] >= self.confident:
                         out[here[at]] = {**prediction, "layers": layer}
@@ -231,8 +238,7 @@ def _loaded(model: MultiTaskModel, task: str, layers: Sequence[int], path: Path)
     try:
         weights = load_file(path)
         for layer in layers:
-            head = last.make(model.trunk.width, last.options, last.fitted)
-            assert isinstance(head, Classify)
+            head = _like(last, model.trunk.width)
             own = {name.partition(".")[2]: t for name, t in weights.items() if name.startswith(f"{layer}.")}
             head.load_state_dict(own)
             out[layer] = head.to(model.device).requires_grad_(False).eval()

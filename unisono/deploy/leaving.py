@@ -23,7 +23,7 @@ def leave(
     *,
     task: str = "",
     layers: Sequence[int] | None = None,
-    rows: int = 1000,
+    rows: int = 500,
     batch: int = 32,
     rounds: int = 3,
     on_pass: Callable[[str, int], Any] = lambda task, rows: None,
