@@ -42,10 +42,13 @@ def test_learns_eight_rows_by_heart(case: Case) -> None:
     states, targets = case.batch(head, case.rows)
     before = head.loss(states, targets).mean().item()
     optimizer = torch.optim.Adam([*head.parameters(), states.values], lr=0.03)
+    # Smaller steps at the end: at a constant rate, where the last one happens to land would differ between processors.
+    rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=case.steps)
     for _ in range(case.steps):
         optimizer.zero_grad()
         head.loss(states, targets).mean().backward()
         optimizer.step()
+        rate.step()
     assert head.loss(states, targets).mean().item() < before
     predictions = head.predict(states, targets)
     assert [case.right(p, r) for p, r in zip(predictions, case.rows, strict=True)] == [True] * len(case.rows)
