@@ -105,6 +105,8 @@ def exported(done: Any, *, as_json: bool) -> None:
         console.print(costs)
     count, size = len(done.files), sum(done.files.values()) / 1e6
     console.print(f"wrote {done.path}: {done.precision}, {count} file{'s' * (count != 1)}, {size:.1f} MB")
+    if any(name.endswith(".onnx") for name in done.files):  # packages of torch.export are for other programs
+        console.print(f"next: unisono predict {done.path} INPUT   ·   unisono serve {done.path}")
 
 
 def _score_table(scores: Mapping[str, Mapping[str, float]], title: str) -> Table:
