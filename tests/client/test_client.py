@@ -120,7 +120,7 @@ def test_overload_passes_or_is_told_and_late_is_late():
     with live(engine) as (url, server):
         client = Client(url, patience=20, connections=32)
         client.tasks()
-        server.batcher._pace[False] = 60.0
+        server.batcher._pace[False].mean = 60.0
         engine.gate.clear()
         with pytest.raises(Late):
             Client(url, timeout=0.2).predict("label", ["a"])
@@ -128,7 +128,7 @@ def test_overload_passes_or_is_told_and_late_is_late():
         opened.start()
         told = client.each("label", [f"{i}" for i in range(32)])
         assert {type(one) for one in told} == {dict, Busy} and all(b.retry_after for b in told if isinstance(b, Busy))
-        server.batcher._pace[False] = 0.0
+        server.batcher._pace[False].mean = 0.0
         assert len(client.predict("label", [f"{i}" for i in range(64)])) == 64
         opened.join()
 

@@ -190,7 +190,10 @@ def serve(
     max_body: Annotated[float, typer.Option(help="MB that a request's body may have", min=0.001)] = 8,
     timeout: Annotated[float, typer.Option(help="seconds until a request is given up", min=0.01)] = 30,
     max_wait: Annotated[
-        float, typer.Option(help="seconds that a request may have to wait for its turn; beyond, it is refused", min=0)
+        float,
+        typer.Option(
+            help="seconds in which a request has to be answered; one that would take longer is refused", min=0
+        ),
     ] = 0.5,
     drain: Annotated[float, typer.Option(help="seconds to answer what was let in, once told to end", min=0)] = 30,
     watch: Annotated[

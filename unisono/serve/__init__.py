@@ -11,8 +11,8 @@ def need_extra() -> None:
         ServeError: a package that serving needs is not installed.
     """
     try:
-        import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ServeError(f'serving needs {error.name}: pip install "unisono[serve]"') from None

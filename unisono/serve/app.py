@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
-from unisono import __version__
 from unisono.runtime.questions import Answer, Question, Unanswerable
 from unisono.runtime.text import words_of
 from unisono.serve import page
-from unisono.serve.batcher import Batcher, Broken, Late, Overloaded
+from unisono.serve.batcher import OVERLOADED, Batcher, Broken, Late, Overloaded
 from unisono.serve.faces import Ask, AskAll, cost
 from unisono.serve.guard import Guard
 from unisono.serve.openapi import document
@@ -64,33 +65,43 @@ class Server:
         self.batcher, self.limits = batcher, limits
         self.telling = Telling(batcher)
         self.draining = False
-        app = FastAPI(title="Unisono", version=__version__, docs_url=None, redoc_url=None, lifespan=self._life)
-        app.add_api_route("/healthz", self.health, methods=["GET"])
-        app.add_api_route("/readyz", self.ready, methods=["GET"])
-        app.add_api_route("/metrics", self.metrics, methods=["GET"])
-        app.add_api_route("/v1/tasks", self.tasks, methods=["GET"])
-        app.add_api_route("/v1/all", self.all, methods=["POST"])
-        app.add_api_route("/v1/{task}", self.one, methods=["POST"])
-        app.add_api_route("/v1/card", self.card, methods=["GET"])
-        app.add_api_route("/report", self.report, methods=["GET"])
-        for path, name in page.FILES.items():
-            app.add_api_route(path, partial(page.answer, name), methods=["GET"], include_in_schema=False)
-        app.add_exception_handler(Refused, _refused)
-        app.add_exception_handler(HTTPException, _no_route)
-        app.openapi = lambda: document(batcher.engine.faces, limits.body, secured=token is not None)  # type: ignore[method-assign]
-        self.api = app
-        self.app = Guard(
-            app, token=token, most_body=limits.body, seconds=limits.seconds, hosts=hosts, seen=self.telling.request
+        self._secured = token is not None
+        get = {
+            "/healthz": self.health, "/readyz": self.ready, "/metrics": self.metrics, "/openapi.json": self.document,
+            "/v1/tasks": self.tasks, "/v1/card": self.card, "/report": self.report,
+        } | {path: partial(page.answer, name) for path, name in page.FILES.items()}  # fmt: skip
+        self.api = Starlette(
+            routes=[
+                Route("/v1/all", self.all, methods=["POST"]),
+                Route("/v1/{task}", self.one, methods=["POST"]),
+                *(Route(path, answer, methods=["GET"]) for path, answer in get.items()),
+            ],
+            exception_handlers={Refused: _refused, HTTPException: _no_route, Exception: _fault},
+            lifespan=self._life,
         )
+        self.app = Guard(
+            self.api, token=token, most_body=limits.body, seconds=limits.seconds, hosts=hosts, busy=self.busy,
+            seen=self.telling.request,
+        )  # fmt: skip
 
     @asynccontextmanager
-    async def _life(self, _: FastAPI) -> AsyncIterator[None]:
+    async def _life(self, _: Starlette) -> AsyncIterator[None]:
         yield
         await self.batcher.close()
 
+    def busy(self, path: str) -> tuple[str, float] | None:
+        """(task, seconds until there may be room) if even the smallest request to a path would be refused now."""
+        task = path.removeprefix("/v1/")
+        face = self.batcher.engine.faces.get(task)
+        if face is None or face.stepwise:
+            return None
+        seconds = self.batcher.full()
+        return None if seconds is None else (task, seconds)
+
     # -- questions -------------------------------------------------------------------------------------------------
 
-    async def one(self, task: str, request: Request) -> Response:
+    async def one(self, request: Request) -> Response:
+        task = request.path_params["task"]
         face = self.batcher.engine.faces.get(task)
         if face is None:
             known = ", ".join(self.batcher.engine.faces)
@@ -166,7 +177,10 @@ class Server:
 
     # -- what operators ask ----------------------------------------------------------------------------------------
 
-    async def tasks(self) -> Response:
+    async def document(self, _: Request) -> Response:
+        return JSONResponse(document(self.batcher.engine.faces, self.limits.body, secured=self._secured))
+
+    async def tasks(self, _: Request) -> Response:
         return JSONResponse(
             {
                 name: {
@@ -182,24 +196,24 @@ class Server:
             }
         )
 
-    async def card(self) -> Response:
+    async def card(self, _: Request) -> Response:
         engine = self.batcher.engine
         return JSONResponse({"card": engine.card, "report": engine.report is not None})
 
-    async def report(self) -> Response:
+    async def report(self, _: Request) -> Response:
         if self.batcher.engine.report is None:
             raise Refused(404, "no_report", "this model has no training report: unisono report RUN writes one")
         return page.report(self.batcher.engine.report)
 
-    async def health(self) -> Response:
+    async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def ready(self) -> Response:
+    async def ready(self, _: Request) -> Response:
         if self.draining:
             return JSONResponse({"status": "draining"}, 503)
         return JSONResponse({"status": "ready", "tasks": list(self.batcher.engine.faces)})
 
-    async def metrics(self) -> Response:
+    async def metrics(self, _: Request) -> Response:
         return Response(self.telling.text(), media_type="text/plain; version=0.0.4")
 
 
@@ -261,7 +275,7 @@ def _told() -> Iterator[None]:
 
 def _meaning(error: Exception) -> Refused:
     if isinstance(error, Overloaded):
-        return Refused(503, "overloaded", str(error), {"Retry-After": str(error.retry_after)})
+        return Refused(503, OVERLOADED, str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, Late):
         return Refused(504, "late", "there was no answer in the time that this request may take")
     return Refused(500, "fault", "a fault of the server's own; its log says which")
@@ -273,6 +287,12 @@ async def _no_route(_: Request, error: Exception) -> Response:
     told = {404: ("no_path", "there is nothing under this path"), 405: ("wrong_method", "not by this method")}
     code, reason = told.get(error.status_code, ("refused", str(error.detail)))
     return JSONResponse({"error": {"code": code, "message": reason}}, error.status_code, headers=error.headers)
+
+
+async def _fault(_: Request, error: Exception) -> Response:
+    """What no handler foresaw; the log has it whole."""
+    refused = _meaning(error)
+    return JSONResponse({"error": {"code": refused.code, "message": refused.reason}}, refused.status)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -15,8 +15,14 @@ from unisono.runtime.questions import Answer, Prediction, Question, Unanswerable
 from unisono.serve.engine import Engine
 
 _SLICE = 0.02  # seconds that running work may take before new requests are looked at
+_SHARE = 0.2  # of the patience, that one pass of requests that answer at once may take
+_FULL = 0.6  # of the patience, that expectations may fill: passes are uneven, and there is a way to and from them
+_FIRST = 1024  # cost that may be on its way while nothing is known of how long it takes
 _FEW = 4  # requests that may always wait, however slow each is
 _log = logging.getLogger("unisono.serve")
+
+
+OVERLOADED = "overloaded"  # the code of a refusal for want of time
 
 
 class Overloaded(Exception):
@@ -54,15 +60,13 @@ class _Waiting:
     until: float
     loop: asyncio.AbstractEventLoop
     said: asyncio.Queue[Answer | Exception | None] = field(default_factory=asyncio.Queue)
+    slow: bool = False  # some of it is answered step by step
     left: int = 0  # questions that have no answer yet
     gone: bool = False  # nobody listens any more
 
     def __post_init__(self) -> None:
         self.left = len(self.questions)
-
-    @property
-    def slow(self) -> bool:
-        return any(self.engine.faces[question.task].stepwise for question in self.questions)
+        self.slow = any(self.engine.faces[question.task].stepwise for question in self.questions)
 
 
 class _Run:
@@ -73,7 +77,20 @@ class _Run:
         self.slow = any(w.slow for w in waiting)
         self.of = [(w, at) for w in waiting for at in range(len(w.questions))]
         self.work: Iterator[Answer | None] = waiting[0].engine.answers([q for w in waiting for q in w.questions])
+        self.cost = sum(w.cost for w in waiting)
         self.seconds = 0.0
+
+
+class _Pace:
+    """Seconds for a unit of cost: the mean of about ten runs, the last. The very first, a warming up, is forgotten."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self._runs = 0
+
+    def learn(self, run: _Run) -> None:
+        self._runs += 1
+        self.mean += max(0.1, 1 / max(1, self._runs - 1)) * (run.seconds / run.cost - self.mean)
 
 
 class Batcher:
@@ -84,8 +101,10 @@ class Batcher:
 
     Args:
         engine: answers; ``replace`` puts another in its place.
-        pass_size: characters, or what weighs as much, that are taken into one pass.
-        patience: seconds that a request may have to wait, by what the last ones took; more is refused.
+        pass_size: characters, or what weighs as much, that are taken into one pass; fewer, where a pass would take more
+            than a fifth of the patience.
+        patience: seconds, by what the last passes took, in which a request is answered, or one that is answered step by
+            step is taken up; what would take longer is refused.
         decodes: how many passes may be decoded step by step at once.
     """
 
@@ -95,8 +114,10 @@ class Batcher:
         self.passes = self.rows = 0
         self._quick: deque[_Waiting] = deque()
         self._slow: deque[_Waiting] = deque()
+        self._quick_cost = 0  # of all that wait in _quick
         self._running: list[_Run] = []
-        self._pace = {False: 0.0, True: 0.0}  # seconds for a unit of cost, of requests that answer at once or in steps
+        self._pace = {False: _Pace(), True: _Pace()}  # of requests that answer at once, and in steps
+        self._due = 0.0  # when the pass that is running should be over (monotonic)
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="unisono-batcher", daemon=True)
@@ -146,23 +167,48 @@ class Batcher:
             self._changed.notify()
         await asyncio.to_thread(self._thread.join)
 
+    def full(self) -> float | None:
+        """Seconds until there may be room, if no request that is answered at once would be let in now."""
+        with self._changed:
+            if len(self._quick) < _FEW or self._closing:
+                return None
+            wait = self._least()
+        return wait if wait > _FULL * self.patience else None
+
     def _admit(self, waiting: _Waiting) -> None:
         queue = self._slow if waiting.slow else self._quick
         with self._changed:
             if self._closing:
                 raise Overloaded(1)
-            wait = self._expected(waiting.slow)
-            if wait > self.patience and len(queue) >= _FEW:
+            wait = self._expected(waiting)
+            if wait > _FULL * self.patience and len(queue) >= _FEW:
                 raise Overloaded(wait)
             queue.append(waiting)
+            self._quick_cost += 0 if waiting.slow else waiting.cost
             self._changed.notify()
 
-    def _expected(self, slow: bool) -> float:
-        """Seconds until a request that comes now would be taken."""
-        ahead = self._pace[False] * sum(w.cost for w in self._quick)
-        if slow:
-            ahead += self._pace[True] * sum(w.cost for w in self._slow)
-        return ahead
+    def _expected(self, waiting: _Waiting) -> float:
+        """Seconds until a request that comes now would be answered, or if that takes steps, taken up."""
+        if not self._pace[False].mean and self._quick_cost > _FIRST:
+            return self.patience
+        if waiting.slow:
+            return self._ahead() + self._pace[True].mean * sum(w.cost for w in self._slow)
+        return self._least() + max(0.0, self._pace[False].mean * waiting.cost - _SHARE * self.patience)
+
+    def _ahead(self) -> float:
+        """Seconds that the pass that is running, and what waits to be answered at once, should take."""
+        return max(0.0, self._due - time.monotonic()) + self._pace[False].mean * self._quick_cost
+
+    def _least(self) -> float:
+        """Seconds until any request that comes now is answered. Its own pass may be a whole one: those who come after
+        it are taken with it.
+        """
+        return self._ahead() + (_SHARE * self.patience if self._pace[False].mean else 0.0)
+
+    def _room(self) -> float:
+        """The cost that a pass of requests that answer at once may have."""
+        pace = self._pace[False].mean
+        return min(self.pass_size, _SHARE * self.patience / pace if pace else _FIRST)
 
     # -- on the thread ---------------------------------------------------------------------------------------------
 
@@ -177,7 +223,9 @@ class Batcher:
             if taken:
                 self.passes += 1
                 self.rows += sum(len(w.questions) for w in taken)
-                self._running.append(_Run(taken))
+                run = _Run(taken)
+                self._running.append(run)
+                self._due = time.monotonic() + (0.0 if run.slow else self._pace[False].mean * run.cost)
             for run in tuple(self._running):
                 self._step(run)
 
@@ -185,14 +233,15 @@ class Batcher:
         """The requests of the next pass: all of one engine."""
         taken: list[_Waiting] = []
         size = 0
-        queues = [self._quick]
+        queues = [(self._quick, self._room())]
         if sum(run.slow for run in self._running) < self.decodes:
-            queues.append(self._slow)
-        for queue in queues:
-            while queue and (not taken or size + queue[0].cost <= self.pass_size):
+            queues.append((self._slow, self.pass_size))
+        for queue, room in queues:
+            while queue and (not taken or size + queue[0].cost <= room):
                 if taken and queue[0].engine is not taken[0].engine:
                     break
                 one = queue.popleft()
+                self._quick_cost -= 0 if one.slow else one.cost
                 if one.gone or time.monotonic() > one.until:
                     continue
                 taken.append(one)
@@ -226,15 +275,9 @@ class Batcher:
         if ended:
             self._running.remove(run)
             if not all(w.gone for w in run.waiting):  # else it was given up before its end, and tells no pace
-                self._learn(run)
+                self._pace[run.slow].learn(run)
         for loop in {waiting.loop for waiting, _ in said}:
             loop.call_soon_threadsafe(_deliver, [(w, what) for w, what in said if w.loop is loop])
-
-    def _learn(self, run: _Run) -> None:
-        """The pace, a running mean over about ten runs."""
-        pace = run.seconds / max(1, sum(w.cost for w in run.waiting))
-        known = self._pace[run.slow]
-        self._pace[run.slow] = 0.9 * known + 0.1 * pace if known else pace
 
 
 def _deliver(said: Sequence[tuple[_Waiting, Answer | Exception | None]]) -> None:

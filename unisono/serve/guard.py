@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from unisono.serve.batcher import OVERLOADED, Overloaded
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,6 +45,8 @@ class Guard:
         most_body: bytes of a request's body. ``seconds``: that it may take to arrive.
         hosts: names under which a server without a token answers: a foreign name that resolves to this machine (DNS
             rebinding) is refused.
+        busy: says of a path that would be refused for want of time, before anything of the request is read, under which
+            name it counts and how many seconds that lasts; else None.
         seen: called with (route, status, seconds) after each request.
     """
 
@@ -54,9 +58,11 @@ class Guard:
         most_body: int,
         seconds: float,
         hosts: frozenset[str],
+        busy: Callable[[str], tuple[str, float] | None],
         seen: Callable[[str, int, float], None],
     ) -> None:
-        self.app, self.most_body, self.seconds, self.hosts, self.seen = app, most_body, seconds, hosts, seen
+        self.app, self.most_body, self.seconds = app, most_body, seconds
+        self.hosts, self.busy, self.seen = hosts, busy, seen
         self._token = None if token is None else _digest(token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,6 +84,10 @@ class Guard:
             refused = self._refusal(scope)
             if refused:
                 await _answer(sending, *refused)
+            elif scope["method"] == "POST" and (full := self.busy(scope["path"])) is not None:
+                scope["route_name"], wait = full
+                error = Overloaded(wait)
+                await _answer(sending, 503, OVERLOADED, str(error), retry_after=error.retry_after)
             else:
                 await self._bounded(scope, receive, sending)
         finally:
@@ -149,13 +159,13 @@ def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
-async def _answer(send: Send, status: int, code: str, reason: str) -> None:
+async def _answer(send: Send, status: int, code: str, reason: str, *, retry_after: int | None = None) -> None:
     body = json.dumps({"error": {"code": code, "message": reason}}).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # what the client is still sending is not read
-    ]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if retry_after is None:
+        headers.append((b"connection", b"close"))  # what the client is still sending is not read
+    else:
+        headers.append((b"retry-after", str(retry_after).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from unisono.report.colours import variables
 
@@ -19,7 +20,7 @@ _REPORT = (
 )
 
 
-async def answer(name: str) -> Response:
+async def answer(name: str, _: Request) -> Response:
     """One of the page's files."""
     content = (files("unisono.serve") / "static" / name).read_text(encoding="utf-8")
     if name == "page.css":

@@ -22,6 +22,7 @@ from unisono.serve.engine import Engine
 from unisono.serve.errors import ServeError
 from unisono.serve.hurry import hurried
 
+_BACKLOG = 1024  # connections that nobody has taken yet
 TOKEN = "UNISONO_TOKEN"  # the environment variable that brings the token
 _log = logging.getLogger("unisono.serve")
 
@@ -31,7 +32,8 @@ class Settings:
     """How to serve.
 
     Args:
-        patience: seconds that a request may have to wait before it is taken up; else it is refused.
+        patience: seconds in which a request has to be answered, by what the last ones took, or if it takes steps,
+            begun; else it is refused.
         drain: seconds between the signal to end and the last connection's end, at most.
         watch: seconds between two looks whether the model's folder is another one; None: only the signal HUP loads
             it anew.
@@ -77,6 +79,7 @@ async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, b
     jobs = [asyncio.create_task(_keep(load, batcher, changed))]
     if settings.watch:
         jobs.append(asyncio.create_task(_watch(folder, settings.watch, changed)))
+    bound.listen(_BACKLOG)  # before it is said: who reads the line may come at once
     host, port = bound.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     _log.warning("serving %s at http://%s:%d", ", ".join(batcher.engine.faces), where, port)
@@ -96,7 +99,7 @@ def settings_of_uvicorn(drain: float) -> dict[str, Any]:
     return {
         "log_level": "error", "access_log": False, "server_header": False, "lifespan": "on", "ws": "none",
         "http": hurried(),
-        "timeout_graceful_shutdown": int(drain), "timeout_keep_alive": 30, "backlog": 1024,
+        "timeout_graceful_shutdown": int(drain), "timeout_keep_alive": 30, "backlog": _BACKLOG,
     }  # fmt: skip
 
 
