@@ -10,6 +10,7 @@ import numpy as np
 
 from unisono.data import Examples, Rows
 from unisono.heads import Prediction
+from unisono.metrics import METRICS
 from unisono.model import MultiTaskModel
 from unisono.packed import passes
 
@@ -81,12 +82,15 @@ def evaluate(
 
 
 def main_scores(model: MultiTaskModel, results: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Each task's main metric as a fraction, so that tasks can be averaged; a task that has none is left out."""
+    """Each task's main metric as a fraction of which more is better, so that tasks can be averaged; a task that has
+    none is left out. A score s of which less is better (an error rate, a distance) stands as 1 / (1 + s).
+    """
     out = {}
     for task, scores in results.items():
         metric = model.tasks[task].main(scores)
         if metric:
-            out[task] = scores[metric] / (100 if metric in HUNDRED else 1)
+            score = scores[metric] / (100 if metric in HUNDRED else 1)
+            out[task] = score if METRICS.get(metric, True) else 1 / (1 + score)  # a plug-in's own: more is better
     return out
 
 

@@ -12,6 +12,7 @@ from unisono.deploy.plan import Plan
 from unisono.deploy.rows import HeldOut
 from unisono.evaluate import HUNDRED, evaluate
 from unisono.heads import Row
+from unisono.metrics import higher_is_better
 from unisono.runtime.bundle import Bundle
 from unisono.runtime.graphs import Graphs, Pass
 from unisono.runtime.manifest import Manifest
@@ -47,7 +48,8 @@ class Scored:
     @property
     def drop(self) -> float:
         """By how much the export is worse, as a fraction: metrics that run to 100 are divided by it."""
-        return (self.model - self.exported) / (100 if self.metric in HUNDRED else 1)
+        lost = (self.model - self.exported) / (100 if self.metric in HUNDRED else 1)
+        return lost if higher_is_better(self.metric) else -lost
 
 
 def bases(planned: Plan, data: Mapping[str, HeldOut], rows: int) -> dict[str, Base]:
