@@ -221,3 +221,12 @@ def test_an_endless_line_is_one_bad_row(loaded: Load, tmp_path: Path) -> None:
     rows = loaded(write_bytes(tmp_path / "x.jsonl", content), quarantine=quarantine)["train"]
     assert [rows.origin(i)[1] for i in range(len(rows))] == [1, 3]
     assert [b["reason"] for b in kept(quarantine)] == ["a line of more than 16 MiB"]
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".parquet"])
+def test_a_column_name_that_is_not_utf_8_is_one_line(suffix, loaded, tmp_path):
+    path = write_table(tmp_path / f"train{suffix}", [{"text": "a", "label": "b"}] * 3, suffix)
+    path.write_bytes(path.read_bytes().replace(b"label", b"la\x80el"))
+    with pytest.raises(DataError, match="train") as caught:
+        loaded(path)
+    assert "\n" not in str(caught.value)

@@ -37,7 +37,7 @@ class _Columnar(Reader):
                     for row in _pylist(batch):
                         number += 1
                         yield Record(number, row if isinstance(row, Bad) else pick(renamed(row, names), columns))
-            except (pa.ArrowException, OSError) as e:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last: names of columns
                 said = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
                 raise DataError(f"{source} is not readable as {self.name} after row {number}: {said}") from e
 
@@ -48,7 +48,7 @@ class _Columnar(Reader):
                 names = names_in_schema(schema)
                 rows = islice((row for batch in batches for row in _pylist(batch)), count)
                 return [flat(renamed(row, names)) for row in rows if not isinstance(row, Bad)]
-            except (pa.ArrowException, OSError) as e:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as e:  # the last: names of columns
                 raise DataError(f"{source} is not readable as {self.name}: {str(e).splitlines()[0][:200]}") from e
 
     def _batches(self, file: Any, settings: Settings) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
