@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from unisono.mix import ADAPTIVE, MIXES, STATIC, History, lessened, one_task, shares
@@ -41,6 +41,7 @@ def test_shares_keep_the_order_of_sizes(by, sizes, progress):
     assert all(found[x] <= found[y] + 1e-12 for x, y in pairwise(ordered))
 
 
+@example("uncertainty", {"a", "b"}, [{"a": 0.0, "b": 1.4e-193}, {"a": 0.0, "b": 1.0}], [], 0, 0.0)
 @given(
     st.sampled_from(MIXES),
     st.sets(st.sampled_from("abcd"), min_size=1),

@@ -15,6 +15,7 @@ MIXES = (*STATIC, *ADAPTIVE, "round-robin")
 
 _FIRST = 10  # losses whose mean stands for the loss at the start: one batch says little
 _KEPT = 0.9  # share of a running mean kept at each step
+_WILD = 1e6  # a loss so many times the mean of those before says no more by being larger; squares stay finite
 
 
 def shares(
@@ -173,7 +174,7 @@ class History:
 
     @staticmethod
     def _take_loss(seen: _Seen, loss: float) -> None:
-        ratio = loss / seen.mean if seen.losses and seen.mean > 0 else 1.0
+        ratio = min(loss / seen.mean, _WILD) if seen.losses and seen.mean > 0 else 1.0
         seen.losses += 1
         if seen.losses <= _FIRST:
             seen.first += (loss - seen.first) / seen.losses
