@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from tests.data.hostile import no_longer_than
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -21,21 +21,12 @@ def memory(name: str) -> int:
 @contextmanager
 def bounded(*, seconds: int = 10, megabytes: int = 200) -> Iterator[None]:
     """Fails where what is inside takes longer (it is interrupted), or more memory than there was before."""
-
-    def late(*_: Any) -> None:
-        raise AssertionError(f"still at it after {seconds} seconds")
-
-    usual = signal.signal(signal.SIGALRM, late)
     try:
         _RESET.write_text("5")  # the highest begins anew
     except OSError:  # another system, or not allowed
         megabytes = 1 << 30
     before = memory("VmRSS")
-    signal.alarm(seconds)
-    try:
+    with no_longer_than(seconds):
         yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, usual)
     grown = memory("VmHWM") - before
     assert grown < megabytes, f"{grown} MB"

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from unisono.trunk import Trunk
+from unisono.trunk import Trunk, refuse_unknown
 
 NAME = "unisono_grid"
 HIDDEN = -1e30  # a score that no softmax gives a share; unlike -inf it survives a row of nothing else, and float16
@@ -67,9 +67,7 @@ def grid_attention(
     **others: Any,
 ) -> tuple[Tensor, None]:
     """What ``unisono.trunk.attention.packed_attention`` gives, for inference; arguments as there but for ``grid``."""
-    asked = [name for name in ("softcap", "position_bias", "s_aux", "cache") if others.get(name) is not None]
-    if asked or attention_mask is not None:
-        raise NotImplementedError(f"attention over a grid does not know {asked or 'attention masks'}")
+    refuse_unknown(attention_mask, others)
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -7,6 +7,7 @@ sequences.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -22,6 +23,13 @@ _SLACK = 0.12  # of the longest length in a block, what another may lack: measur
 _LONG = (
     112  # tokens seen by the average query from which PyTorch's CPU kernel is faster than our blocks, without dropout
 )
+
+
+def refuse_unknown(attention_mask: Tensor | None, others: Mapping[str, Any]) -> None:
+    """Raises NotImplementedError: a layer asks for what attention over packs does not know."""
+    asked = [name for name in ("softcap", "position_bias", "s_aux", "cache") if others.get(name) is not None]
+    if asked or attention_mask is not None:
+        raise NotImplementedError(f"attention over packs does not know {asked or 'attention masks'}")
 
 
 def packed_attention(
@@ -54,9 +62,7 @@ def packed_attention(
     Raises:
         NotImplementedError: the layer asks for something that this function does not know; such a family runs padded.
     """
-    asked = [name for name in ("softcap", "position_bias", "s_aux", "cache") if others.get(name) is not None]
-    if asked or attention_mask is not None:
-        raise NotImplementedError(f"packed attention does not know {asked or 'attention masks'}")
+    refuse_unknown(attention_mask, others)
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
