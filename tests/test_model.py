@@ -12,7 +12,8 @@ from torch.testing import assert_close
 
 import unisono
 from tests.train.runs import TASKS, run, small
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
+from unisono.saved import ModelError
 
 SENTENCES = ["Wake me up at seven.", "Play something by Queen, please!", "Hi"]
 

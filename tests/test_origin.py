@@ -7,10 +7,10 @@ import torch
 
 import unisono
 from tests.train.runs import TASKS, run, small
-from unisono.model import ModelError
 from unisono.origin import give, model_folder, teacher
 from unisono.prepare import build_model, read_tables
 from unisono.recipe import Recipe, RecipeError
+from unisono.saved import ModelError
 
 
 @pytest.fixture(scope="module")

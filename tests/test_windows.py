@@ -10,9 +10,10 @@ import pytest
 
 import unisono
 from unisono.evaluate import evaluate
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, parse
+from unisono.saved import ModelError
 from unisono.train.bundles import Bundles
 
 WORDS = ("red", "green", "blue", "pink", "grey", "teal", "gold", "rust", "navy", "plum")

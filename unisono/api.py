@@ -12,9 +12,10 @@ import numpy as np
 
 from unisono.evaluate import Result
 from unisono.evaluate import evaluate as evaluate_task
-from unisono.model import CONFIG, ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.prepare import encode, read_tables
 from unisono.recipe import Recipe, RecipeError, build
+from unisono.saved import CONFIG, ModelError
 from unisono.teach import train as train_run
 from unisono.train.events import Listener
 from unisono.train.run import open_recipe

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -12,29 +10,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from unisono import __version__, files
+from unisono import saved
 from unisono.batch import Batch
 from unisono.blending import blended
 from unisono.heads import Example, Head, Loss, Prediction, Row
 from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
-from unisono.recipe import TASK_NAME, RecipeError, nearest
+from unisono.recipe import nearest
 from unisono.runtime.errors import BadRow
-from unisono.stems import Hiding, Stem, TextStem, find_stem
+from unisono.saved import ModelError
+from unisono.stems import Hiding, Stem, TextStem
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 BESIDE = "beside"  # a part of a head that only training has: it is not saved with the model
-_MOST_CONFIG, _MOST_FITTED = 16 << 20, 256 << 20  # bytes
-
-
-class ModelError(Exception):
-    """A model folder that cannot be loaded, or a request that the model cannot serve; one line, with the next step."""
 
 
 class BadInput(BadRow, ModelError):
@@ -385,103 +377,22 @@ class MultiTaskModel(nn.Module):
 
         LoRA's adapters are merged into the weights: the folder is that of a plain model.
         """
-        folder = Path(folder)
-        new = folder.with_name(f".{folder.name}.writing")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        self.write_config(new)
+        stems, heads = {n: self._stem(n) for n in self.stems}, {n: self.head(n) for n in self.tasks}
         kept = {n: t for n, t in merged_state(self).items() if f".{BESIDE}." not in n}
-        save_file({n: t.detach().cpu().contiguous() for n, t in kept.items()}, new / WEIGHTS, {"format": "pt"})
-        files.replace_folder(new, folder)
-
-    def write_config(self, folder: Path) -> None:
-        """Everything but the weights."""
-        config = {
-            "model_type": "unisono",
-            "architectures": ["MultiTaskModel"],
-            "unisono_version": __version__,
-            "trunk": self.trunk.config_dict(),
-            "stems": {name: self._stem(name).config() for name in self.stems},
-            "tasks": {name: task.config() for name, task in self.tasks.items()},
-        }
-        (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        (folder / "heads").mkdir(exist_ok=True)
-        for name in self.tasks:
-            fitted = json.dumps(self.head(name).fitted, ensure_ascii=False)
-            (folder / "heads" / f"{name}.json").write_text(fitted, encoding="utf-8")
-        for name in self.stems:
-            self._stem(name).save(folder)
-        (folder / "README.md").write_text(self.card or f"# {', '.join(self.tasks)}\n", encoding="utf-8")
+        saved.write(Path(folder), saved.Parts(stems, self.trunk, heads, self.tasks, self.card), kept)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | torch.device = "cpu") -> MultiTaskModel:
         """Loads a folder that ``save_pretrained`` wrote, ready to predict."""
         folder = Path(folder)
-        model = cls.from_config(folder)
-        if (folder / WEIGHTS).exists() and not (folder / WEIGHTS).is_file():  # of a pipe, reading would wait for ever
-            raise ModelError(f"{folder}/{WEIGHTS}: not a file")
+        config = saved.read_config(folder)
+        with saved.damage_told(folder):
+            parts = saved.read_parts(folder, config)
+            model = cls(parts.stems, parts.trunk, parts.heads, parts.tasks)
+        model.card = parts.card
         try:
-            weights = load_file(folder / WEIGHTS)
-        except FileNotFoundError:
-            raise ModelError(f"{folder}: {WEIGHTS} is missing") from None
-        except Exception as error:  # safetensors raises its own kind for damaged files
-            raise ModelError(f"{folder}/{WEIGHTS}: damaged ({error}); copy the model again") from None
-        try:
-            model.load_state_dict(weights)
+            model.load_state_dict(saved.read_weights(folder))
         except RuntimeError as error:
-            raise ModelError(
-                f"{folder}: the weights do not fit config.json: {str(error).splitlines()[-1].strip()}"
-            ) from None
+            why = str(error).splitlines()[-1].strip()
+            raise ModelError(f"{folder}: the weights do not fit config.json: {why}") from None
         return model.to(device).eval()
-
-    @classmethod
-    def from_config(cls, folder: Path) -> MultiTaskModel:
-        """The model of a folder with fresh weights."""
-        try:
-            config = json.loads(files.read_text(folder / CONFIG, _MOST_CONFIG))
-        except (FileNotFoundError, NotADirectoryError):
-            raise ModelError(
-                f"{folder}: no model here ({CONFIG} is missing); train one with: unisono train RECIPE"
-            ) from None
-        except OSError as error:
-            raise ModelError(f"{folder}/{CONFIG}: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"{folder}/{CONFIG}: not JSON ({str(error).splitlines()[0]})") from None
-        if not isinstance(config, dict) or config.get("model_type") != "unisono":
-            told = config.get("model_type") if isinstance(config, dict) else type(config).__name__
-            raise ModelError(f'{folder}: model_type is "{str(told)[:100]}", not "unisono"')
-        try:
-            return cls._of(config, folder)
-        except Exception as error:  # of a damaged file anything may come, of any library that reads it
-            if isinstance(error, RecipeError):  # a kind that is not installed
-                raise ModelError(f"{folder}: {error}") from None
-            if type(error).__module__.startswith("unisono."):
-                raise
-            why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-            raise ModelError(
-                f"{folder}: its files are damaged, or not of this version ({why}); copy it again"
-            ) from None
-
-    @classmethod
-    def _of(cls, config: Mapping[str, Any], folder: Path) -> MultiTaskModel:
-        """A model of the shape that ``config`` tells; what else it needs lies in ``folder``."""
-        for name in config["tasks"]:
-            if not TASK_NAME.fullmatch(name):  # it is part of a file's name below
-                raise ModelError(f'{folder}/{CONFIG}: "{name[:100]}" cannot name a task')
-        trunk, embedding = Trunk.from_config(config["trunk"])
-        stems: dict[str, Stem] = {}
-        for name, told in config["stems"].items():
-            if name == "text":
-                stems[name] = TextStem(TextStem.load_tokenizer(folder), embedding, told["max_length"])
-            else:
-                made = find_stem(name, told["options"])
-                stems[name] = made(trunk.input_width, made.Options(**told["options"]), told["fitted"])
-        tasks = {name: Task.from_config(name, task) for name, task in config["tasks"].items()}
-        heads = {}
-        for name, task in tasks.items():
-            fitted = json.loads(files.read_text(folder / "heads" / f"{name}.json", _MOST_FITTED))
-            heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
-        model = cls(stems, trunk, heads, tasks)
-        readme = folder / "README.md"
-        model.card = files.read_text(readme, _MOST_CONFIG) if readme.exists() else ""
-        return model

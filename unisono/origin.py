@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from unisono.model import CONFIG, ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
+from unisono.saved import CONFIG, ModelError
 
 
 def model_folder(folder: str | Path) -> Path | None:

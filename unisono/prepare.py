@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.origin import give, model_folder
 from unisono.recipe import Recipe, RecipeError, explain, nearest
+from unisono.saved import ModelError
 from unisono.stems import Hiding, Stem, TextStem, find_stem
 from unisono.tasks import Task, resolve
 from unisono.trunk import Trunk, load_encoder, rebuilt

@@ -15,8 +15,8 @@ from unisono.deploy import exits
 from unisono.deploy.exits import Early, load, train
 from unisono.deploy.leaving import leave
 from unisono.heads.readout import pool
-from unisono.model import ModelError
 from unisono.packed import Layout, Packed
+from unisono.saved import ModelError
 from unisono.train.run import open_recipe
 from unisono.trunk import layers_of
 

@@ -13,7 +13,8 @@ import unisono
 from tests.train.runs import TASKS
 from unisono.deploy.importance import importance
 from unisono.deploy.prune import kept, measured_on, prune, save
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
+from unisono.saved import ModelError
 from unisono.teach import student
 from unisono.train.run import open_recipe
 from unisono.trunk import layers_of, sizes

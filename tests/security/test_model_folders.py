@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.security.bounds import bounded
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
+from unisono.saved import ModelError
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 

@@ -13,9 +13,10 @@ from torch.testing import assert_close
 
 import unisono
 from tests.train.runs import TRUNK, run, small
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.prepare import build_model, encode, labelled, read_tables
 from unisono.recipe import RecipeError, build
+from unisono.saved import ModelError
 from unisono.tasks import resolve
 from unisono.train.bundles import Bundles
 from unisono.train.check import describe

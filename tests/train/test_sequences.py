@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import unisono
-from unisono.model import ModelError
 from unisono.recipe import RecipeError
+from unisono.saved import ModelError
 
 ATOMS = ["C", "N", "O", "C(C)", "c1ccccc1", "C(=O)"]
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import unisono
 from tests.train.test_speech import NOTES, RATE, spoken
 from unisono.cli import app
-from unisono.model import ModelError
 from unisono.recipe import RecipeError
+from unisono.saved import ModelError
 from unisono.sounds import Analysis
 
 pytest.importorskip("soundfile")

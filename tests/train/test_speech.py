@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import unisono
-from unisono.model import ModelError
+from unisono.saved import ModelError
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("jiwer")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import unisono
-from unisono.model import ModelError
 from unisono.recipe import Recipe, RecipeError
+from unisono.saved import ModelError
 
 
 def recipe(folder: Path, **stem: Any) -> dict[str, Any]:

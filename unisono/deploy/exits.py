@@ -25,9 +25,10 @@ from unisono import files
 from unisono.heads import Head, Prediction
 from unisono.heads.classify import Classify
 from unisono.heads.readout import Pool, pool
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.origin import model_folder
 from unisono.packed import Layout, Packed, passes
+from unisono.saved import ModelError
 from unisono.trunk import climb, layers_of
 
 Examples = Sequence[Mapping[str, np.ndarray]]

@@ -9,10 +9,10 @@ from typing import Any
 from unisono.deploy.curve import curve
 from unisono.deploy.exits import Early, check, save, train
 from unisono.deploy.rows import spread
-from unisono.model import ModelError
 from unisono.origin import model_folder
 from unisono.prepare import encode, read_tables
 from unisono.recipe import Recipe, RecipeError
+from unisono.saved import ModelError
 
 MOST = 20_000  # training rows that exits learn from: they are small
 

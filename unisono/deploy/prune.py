@@ -14,9 +14,10 @@ from torch import Tensor
 from unisono import files
 from unisono.deploy.importance import Scores, importance
 from unisono.deploy.rows import spread
-from unisono.model import ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.prepare import encode, read_tables
 from unisono.recipe import Recipe
+from unisono.saved import ModelError
 from unisono.trunk import rebuilt, sizes
 
 

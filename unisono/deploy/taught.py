@@ -8,10 +8,11 @@ from pathlib import Path
 
 from unisono.deploy.distill import Distillation
 from unisono.deploy.sequences import rewritten, role_of
-from unisono.model import WEIGHTS, ModelError, MultiTaskModel
+from unisono.model import MultiTaskModel
 from unisono.origin import model_folder, teacher
 from unisono.prepare import Tables, build_model
 from unisono.recipe import Distill, Recipe, RecipeError, nearest
+from unisono.saved import WEIGHTS, ModelError
 
 
 def prepared(recipe: Recipe, tables: Tables) -> tuple[Tables, MultiTaskModel, Distillation]:
