@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from gallery_runs import Run, beside, block, picture
 
 from unisono.draw import drawn
 from unisono.draw.palette import PAGE, colour
 from unisono.draw.words import Font, legend
-from unisono.heads.boxes import iou
+from unisono.runtime.boxes import iou
 from unisono.said import LEAST, said
 
 
@@ -45,7 +44,7 @@ def _agreement(golds: Sequence[Mapping[str, Any]], said: Sequence[Mapping[str, A
         same = [g for g in left if g["label"] == box["label"]]
         if not same:
             continue
-        overlaps = iou(torch.tensor([box["box"]] * len(same)), torch.tensor([g["box"] for g in same]).float())
+        overlaps = iou(np.array([box["box"]]), np.array([g["box"] for g in same]))[0]
         if overlaps.max() >= 0.5:
             left.remove(same[int(overlaps.argmax())])
             hits += 1

@@ -12,7 +12,7 @@ from unisono.draw.boxes import place
 from unisono.draw.masks import STRENGTH, laid_over, mask_of
 from unisono.draw.palette import PAGE, colour, contrast, ink_on
 from unisono.draw.words import Font, legend
-from unisono.heads.segment import runs
+from unisono.runtime.masks import runs
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from unisono.heads import MISSING, UnfitRow
-from unisono.heads.ctc import best_path, prefix_search, read_path, steps_needed
 from unisono.heads.transcribe import Transcribe, TranscribeOptions
 from unisono.packed import Layout, Packed
+from unisono.runtime.ctc import best_path, prefix_search, read_path, steps_needed
 
 
 def plainly(path: tuple[int, ...]) -> tuple[int, ...]:

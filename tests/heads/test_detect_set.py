@@ -53,7 +53,7 @@ def batch(made: DetectSet, boxes=BOXES, grids=GRIDS) -> tuple[Packed, dict[str, 
 def test_the_loss_is_that_of_plain_loops():
     made = head()
     states, targets = batch(made)
-    logits, guesses = made._guesses(states, targets)
+    logits, guesses = made.guesses(states, targets)
     total = torch.zeros(())
     for b, said in enumerate(BOXES):
         if said is None:

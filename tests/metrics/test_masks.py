@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unisono.heads.segment import runs
 from unisono.metrics import score_masks
 from unisono.metrics.masks import drawn
+from unisono.runtime.masks import runs
 
 pytest.importorskip("PIL")
 

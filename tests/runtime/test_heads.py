@@ -14,10 +14,9 @@ from unisono.heads import Head
 from unisono.heads.span import best_spans
 from unisono.packed import Packed
 from unisono.runtime.heads import HEADS
-from unisono.runtime.heads.classify import sigmoid, softmax
 from unisono.runtime.heads.span import best_span
+from unisono.runtime.logits import log_softmax, sigmoid, softmax
 from unisono.runtime.pack import Pack
-from unisono.runtime.search import log_softmax
 
 OF_TEXT = {"text", "tokens", "source", "question", "other"}  # roles; cases of images and sounds are not for the runtime
 

@@ -1,4 +1,4 @@
-"""boxes: overlap of boxes, and the choice among those that overlap. A box is left, top, right, bottom."""
+"""boxes: overlap of boxes, for losses. A box is left, top, right, bottom."""
 
 from __future__ import annotations
 
@@ -26,25 +26,6 @@ def giou(a: Tensor, b: Tensor) -> Tensor:
     hull = _area(torch.minimum(a[..., :2], b[..., :2]), torch.maximum(a[..., 2:], b[..., 2:])).clamp(min=1e-9)
     union = (_area(a[..., :2], a[..., 2:]) + _area(b[..., :2], b[..., 2:]) - both).clamp(min=1e-9)
     return both / union - (hull - union) / hull
-
-
-def iou(a: Tensor, b: Tensor) -> Tensor:
-    """(A, 4), (B, 4) -> (A, B): intersection over union."""
-    both = _area(torch.maximum(a[:, None, :2], b[None, :, :2]), torch.minimum(a[:, None, 2:], b[None, :, 2:]))
-    return both / (_area(a[:, :2], a[:, 2:])[:, None] + _area(b[:, :2], b[:, 2:])[None] - both).clamp(min=1e-9)
-
-
-def suppressed(boxes: Tensor, classes: Tensor, overlap: float) -> Tensor:
-    """Greedy non-maximum suppression: which of the boxes (M, 4), best first, stay; int64, in their order.
-
-    A box goes when one of its class that stays overlaps it by more than ``overlap``.
-    """
-    rivals = ((iou(boxes, boxes) > overlap) & (classes[:, None] == classes[None])).cpu()  # (M, M)
-    gone = torch.zeros(len(boxes), dtype=torch.bool)
-    for at in range(len(boxes)):
-        if not gone[at]:
-            gone[at + 1 :] |= rivals[at, at + 1 :]
-    return (~gone).nonzero()[:, 0].to(boxes.device)
 
 
 def _area(start: Tensor, end: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Row, UnfitRow
@@ -118,11 +117,3 @@ class Detect(Head):
         if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
             raise UnfitRow("a box without an area")
         return boxes, np.array([self.labels.index(str(b["label"])) for b in said], np.int64)
-
-    def listed(self, boxes: Tensor, scores: Tensor, classes: Tensor) -> list[dict[str, Any]]:
-        """(n, 4) in pixels, (n,) and (n,), best first -> as a prediction lists them."""
-        found = zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True)
-        return [
-            {"label": self.labels[c], "score": score, "box": [round(side, 2) for side in box]}
-            for box, score, c in found
-        ]

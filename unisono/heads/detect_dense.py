@@ -18,16 +18,16 @@ from torch import Tensor, nn
 
 from unisono.dropout import Dropout
 from unisono.heads.base import Head, Loss, Prediction, Targets
-from unisono.heads.boxes import corners, giou, suppressed
+from unisono.heads.boxes import corners, giou
 from unisono.heads.detect import Detect, DetectOptions
 from unisono.heads.distill import TEMPERATURE, soft_labels
 from unisono.heads.patches import UNKNOWN, assigned
 from unisono.heads.places import grids
 from unisono.packed import Packed
+from unisono.runtime.boxes import of_patches
 from unisono.views import VIEW
 
 _COMMON = 0.01  # probability of an object at a patch before training (Lin et al. 2017, section 4.1)
-_CANDIDATES = 1000  # guesses of an image that are compared with one another
 _ALPHA, _GAMMA = 0.25, 2.0  # of the focal loss, as there
 
 
@@ -67,7 +67,7 @@ class DetectDense(Detect):
         return sum(int((part != UNKNOWN).any()) for part in targets["classes"].split(counts))
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
-        logits, sides, centred, rows = self._guesses(states)
+        logits, sides, centred, rows = self.guesses(states)
         classes, goal = targets["classes"], targets["sides"]
         known, at = classes != UNKNOWN, classes >= 0  # (M,)
         named = F.one_hot(classes.clamp(min=0), len(self.labels)) * at[:, None]
@@ -83,9 +83,9 @@ class DetectDense(Detect):
     ) -> Loss:
         """The teacher's classes and centredness at every patch, its boxes where it sees an object."""
         assert isinstance(teacher, DetectDense)
-        logits, sides, centred, rows = self._guesses(states)
+        logits, sides, centred, rows = self.guesses(states)
         with torch.no_grad():
-            wanted, goal, middle, _ = teacher._guesses(taught)
+            wanted, goal, middle, _ = teacher.guesses(taught)
         seen = wanted.sigmoid().max(1).values  # (M,)
         each = soft_labels(logits, wanted, temperature).sum(1) + soft_labels(centred, middle, temperature) * seen
         each = (each + seen * (1 - giou(corners(sides), corners(goal)))) * (targets["classes"] != UNKNOWN)
@@ -95,35 +95,36 @@ class DetectDense(Detect):
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
         """``{"boxes": [{"label", "score", "box": [left, top, right, bottom]}, ...]}`` in pixels, best first."""
-        logits, sides, centred, _ = self._guesses(states)
-        scores = (logits.sigmoid() * centred.sigmoid()[:, None]).sqrt()  # (M, V)
-        sizes = [down * across for down, across in targets["grid"][:, :2].tolist()]
-        parts = zip(scores.split(sizes), sides.split(sizes), targets["grid"].tolist(), strict=True)
-        return [{"boxes": self._boxes(*part)} for part in parts]
+        logits, sides, centred, _ = (x.cpu().numpy() for x in self.guesses(states))
+        options, out, start = self.options, [], 0
+        for down, across, height, width in targets["grid"].tolist():
+            own = slice(start, start + down * across)
+            found = of_patches(
+                logits[own],
+                sides[own],
+                centred[own],
+                (down, across, height, width),
+                threshold=options.threshold,
+                overlap=options.overlap,
+                most=options.most,
+            )
+            out.append({"boxes": found.listed(self.labels)})
+            start = own.stop
+        return out
 
-    def _boxes(self, scores: Tensor, sides: Tensor, grid: list[int]) -> list[dict[str, Any]]:
-        """One image's: (h * w, V) scores and (h * w, 4) distances in patches -> its boxes in pixels."""
-        down, across, height, width = grid
-        y, x = torch.meshgrid(torch.arange(down), torch.arange(across), indexing="ij")
-        places = torch.stack([x, y, x, y], -1).view(-1, 4).to(sides) + 0.5
-        scale = sides.new_tensor([width / across, height / down] * 2)
-        boxes = (places + corners(sides)) * scale
-        boxes = torch.minimum(boxes.clamp(min=0), sides.new_tensor([width, height] * 2))
-        best, flat = scores.flatten().topk(min(_CANDIDATES, scores.numel()))
-        flat, best = flat[best > self.options.threshold], best[best > self.options.threshold]
-        at, classes = flat // len(self.labels), flat % len(self.labels)
-        kept = suppressed(boxes[at], classes, self.options.overlap)[: self.options.most]
-        return self.listed(boxes[at][kept], best[kept], classes[kept])
-
-    def _guesses(self, states: Packed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def guesses(self, states: Packed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(N, D) -> of the M patches, without start vectors: class logits (M, V), distances to the sides in patches
         (M, 4), logits of centredness (M,), all float32, and the row of each (M,).
         """
         layout = states.layout
         patches = layout.positions(states.device) > 0
-        what, where = self.hidden(states.values[patches].to(self.classes.weight.dtype)).chunk(2, -1)
+        return *self.of_patches(states.values[patches]), layout.segments(states.device)[patches]
+
+    def of_patches(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(M, D) -> the first three of ``guesses``."""
+        what, where = self.hidden(patches.to(self.classes.weight.dtype)).chunk(2, -1)
         logits, shape = self.classes(what).float(), self.shape(where).float()
-        return logits, shape[:, :4].clamp(-6, 8).exp(), shape[:, 4], layout.segments(states.device)[patches]
+        return logits, shape[:, :4].clamp(-6, 8).exp(), shape[:, 4]
 
 
 def _focal(logits: Tensor, goal: Tensor) -> Tensor:

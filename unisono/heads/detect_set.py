@@ -23,6 +23,7 @@ from unisono.heads.matching import match
 from unisono.heads.places import grids
 from unisono.heads.queries import Queries, places
 from unisono.packed import Layout, Packed
+from unisono.runtime.boxes import of_queries
 from unisono.views import PLAIN, VIEW, visible
 
 _UNKNOWN = -1  # as a number of objects: an image without labels
@@ -85,7 +86,7 @@ class DetectSet(Detect):
         return int((targets["counts"] != _UNKNOWN).sum())
 
     def loss(self, states: Packed, targets: Targets) -> Loss:
-        logits, boxes = self._guesses(states, targets)  # (R, B, Q, V + 1), (R, B, Q, 4), R layers
+        logits, boxes = self.guesses(states, targets)  # (R, B, Q, V + 1), (R, B, Q, 4), R layers
         layers, rows = logits.shape[:2]
         counts = targets["counts"].clamp(min=0)
         objects, goals = (_padded(targets[name], counts.tolist()) for name in ("classes", "boxes"))  # (B, n), (B, n, 4)
@@ -109,9 +110,9 @@ class DetectSet(Detect):
     ) -> Loss:
         """Query by query: the teacher's class, and its box where it sees an object."""
         assert isinstance(teacher, DetectSet)
-        logits, boxes = self._guesses(states, targets)
+        logits, boxes = self.guesses(states, targets)
         with torch.no_grad():
-            wanted, goals = teacher._guesses(taught, targets)
+            wanted, goals = teacher.guesses(taught, targets)
         seen = 1 - wanted.softmax(-1)[..., -1]  # (R, B, Q)
         weights = _NO_OBJECT + (1 - _NO_OBJECT) * seen
         named = soft_classes(logits.flatten(0, 2), wanted.flatten(0, 2), temperature).view_as(seen)
@@ -123,18 +124,13 @@ class DetectSet(Detect):
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
         """``{"boxes": [{"label", "score", "box": [left, top, right, bottom]}, ...]}`` in pixels, best first."""
-        logits, boxes = (guess[-1] for guess in self._guesses(states, targets))
-        best, classes = logits.softmax(-1)[..., :-1].max(-1)  # (B, Q)
-        sides = targets["grid"][:, [3, 2, 3, 2]].to(boxes)  # (B, 4)
-        boxes = edges(boxes).clamp(0, 1) * sides[:, None]
-        out: list[Prediction] = []
-        for scores, named, where in zip(best, classes, boxes, strict=True):
-            order = scores.argsort(descending=True, stable=True)
-            order = order[scores[order] > self.options.threshold][: self.options.most]
-            out.append({"boxes": self.listed(where[order], scores[order], named[order])})
-        return out
+        logits, boxes = (guess[-1].cpu().numpy() for guess in self.guesses(states, targets))
+        sizes = [(height, width) for _, _, height, width in targets["grid"].tolist()]
+        threshold, most = self.options.threshold, self.options.most
+        each = zip(logits, boxes, sizes, strict=True)
+        return [{"boxes": of_queries(*e, threshold=threshold, most=most).listed(self.labels)} for e in each]
 
-    def _guesses(self, states: Packed, targets: Targets) -> tuple[Tensor, Tensor]:
+    def guesses(self, states: Packed, targets: Targets) -> tuple[Tensor, Tensor]:
         """(N, D) -> after each of R layers the class logits (R, B, Q, V + 1) and the boxes (R, B, Q, 4), middle, width
         and height as shares of the image, both float32.
         """

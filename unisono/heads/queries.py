@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,9 +51,16 @@ class Queries(nn.Module):
             states: (N, D). ``places``: (N, D), added to the keys.
         """
         dtype = self.vectors.dtype
-        grid = Grid(states.layout, states.device)
         values, keys = states.values.to(dtype), (states.values + places).to(dtype)
-        queries = self.vectors.expand(states.layout.count, -1, -1)  # (B, Q, D)
+        return self.over(states.layout.count, keys, values, Grid(states.layout, states.device))
+
+    def over(self, count: int, keys: Tensor, values: Tensor, grid: Any) -> Tensor:
+        """(layers, B, Q, D), of B sequences.
+
+        Args:
+            keys, values: (N, D). ``grid``: by ``spread`` lays them out as (B, L, D), of which ``mask`` hides the pads.
+        """
+        queries = self.vectors.expand(count, -1, -1)  # (B, Q, D)
         x, out = torch.zeros_like(queries), []
         for layer in self.layers:
             x = cast(_Layer, layer)(x, queries, keys, values, grid)
@@ -71,7 +78,7 @@ class _Layer(nn.Module):
         self.up, self.down = nn.Linear(width, feedforward), nn.Linear(feedforward, width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, grid: Grid) -> Tensor:
+    def forward(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor, grid: Any) -> Tensor:
         """x and queries (B, Q, D), keys and values (N, D) -> (B, Q, D)."""
         own = self.norm_own(x)
         q, k = self.own_qk(own + queries).chunk(2, -1)
@@ -94,14 +101,16 @@ def places(grids: Sequence[tuple[int, int]], width: int) -> Tensor:
 
     As PositionEmbeddingSine in the authors' code: the first half of D says how far down, the other how far across.
     """
-    half = (width + 1) // 2
-    rate = 10000 ** (-torch.arange((half + 1) // 2) * 2 / half)
-    out = []
+    half, out = (width + 1) // 2, []
     for down, across in grids:
-        sides = []
-        for count in (down, across):
-            angle = (torch.arange(count)[:, None] + 0.5) / count * 2 * math.pi * rate  # (count, D / 4)
-            sides.append(torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[:, :half])
-        y, x = sides[0][:, None].expand(-1, across, -1), sides[1][None].expand(down, -1, -1)
-        out.append(torch.cat([y, x], -1).flatten(0, 1)[:, :width])
+        y, x = (waves((torch.arange(count) + 0.5) / count, half) for count in (down, across))
+        both = y[:, None].expand(-1, across, -1), x[None].expand(down, -1, -1)
+        out.append(torch.cat(both, -1).flatten(0, 1)[:, :width])
     return torch.cat(out)
+
+
+def waves(share: Tensor, width: int) -> Tensor:
+    """(...) how far along a side of the image, from 0 to 1 -> (..., width) sines and cosines."""
+    rate = 10000 ** (-torch.arange((width + 1) // 2) * 2 / width)
+    angle = share[..., None] * 2 * math.pi * rate
+    return torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)[..., :width]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,10 +17,10 @@ from unisono.heads.pixels import PixelOptions, Pixels
 from unisono.heads.places import grids
 from unisono.packed import Packed
 from unisono.pictures import BadPicture, numbers
+from unisono.runtime.masks import masked
 from unisono.views import TURN
 
 _VOID = 255  # in stored masks: a pixel without a label
-_MOST = 1 << 22  # pixels of a predicted mask; a larger image gets a mask of a smaller size
 
 
 class SegmentOptions(PixelOptions):
@@ -114,28 +113,12 @@ class Segment(Pixels):
         runs of equal numbers, row by row from the top, at the image's own size.
         """
         out: list[Prediction] = [{}] * states.layout.count
+        names = {number: self.name(number) for number in self.numbers.tolist()}
         for rows, logits in self.maps(states, targets):
-            for b, one in zip(rows, logits, strict=True):
+            for b, one in zip(rows, logits.cpu().numpy(), strict=True):
                 height, width = targets["grid"][b, 2:].tolist()
-                shrink = min(1.0, (_MOST / (height * width)) ** 0.5)
-                size = [max(1, int(height * shrink)), max(1, int(width * shrink))]
-                large = F.interpolate(one[None], size=size, mode="bilinear", align_corners=False)[0]
-                mask = self.numbers[large.argmax(0).cpu().numpy()]
-                out[b] = {
-                    "size": size,
-                    "runs": runs(mask),
-                    "shares": {self._name(n): float((mask == n).mean()) for n in self.numbers.tolist()},
-                    "names": {str(n): self._name(n) for n in self.numbers.tolist()},
-                    "void": list(self.options.void),
-                }
+                out[b] = masked(one, (height, width), self.numbers, names, self.options.void)
         return out
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
         return (self.options.names or {}).get(number, str(number))
-
-
-def runs(mask: np.ndarray) -> list[list[int]]:
-    """(H, W) -> [number, how many pixels] of each run of equal numbers, row by row."""
-    flat = mask.reshape(-1)
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [len(flat)]])
-    return [[int(flat[a]), int(b - a)] for a, b in pairwise(starts)]

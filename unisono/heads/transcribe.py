@@ -19,15 +19,15 @@ from torch import Tensor
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets, UnfitRow
-from unisono.heads.ctc import BLANK, best_path, prefix_search, steps_needed
 from unisono.heads.decoder import Decoder
 from unisono.heads.distill import TEMPERATURE, soft_classes, soft_tokens
 from unisono.heads.readout import Readout
 from unisono.heads.search import beam, greedy
 from unisono.heads.token_loss import token_loss
 from unisono.packed import Layout, Packed
+from unisono.runtime.ctc import BLANK, best_path, prefix_search, steps_needed
 
-_BEGIN, _END, _FIRST = 0, 1, 2  # of the decoder's symbols; characters follow
+BEGIN, END, FIRST = 0, 1, 2  # of the decoder's symbols; characters follow
 
 
 class _Symbols(NamedTuple):
@@ -77,7 +77,7 @@ class Transcribe(Head):
         self.decoder: Decoder | None = None
         if options.decoder == "attention":
             self.decoder = Decoder(
-                len(self.characters) + _FIRST,
+                len(self.characters) + FIRST,
                 width=width,
                 source_width=width,
                 layers=options.decoder_layers,
@@ -197,18 +197,18 @@ class Transcribe(Head):
 
     def _written(self, decoder: Decoder, states: Packed, beams: int) -> list[list[int]]:
         """The characters of B rows, by attention."""
-        common: dict[str, Any] = {"begin": _BEGIN, "end": _END, "barred": _FIRST, "max_new": self.options.max_length}
+        common: dict[str, Any] = {"begin": BEGIN, "end": END, "barred": FIRST, "max_new": self.options.max_length}
         found = greedy(decoder, states, **common) if beams == 1 else beam(decoder, states, beams=beams, **common)
-        return [[n - _FIRST + 1 for n in one] for one in found]
+        return [[n - FIRST + 1 for n in one] for one in found]
 
     def _symbols(self, targets: Targets) -> _Symbols:
         """What the decoder reads and says of the rows that have a text."""
         counts = targets["counts"].tolist()
-        texts = (targets["characters"] - 1 + _FIRST).split(counts)
+        texts = (targets["characters"] - 1 + FIRST).split(counts)
         given = [(row, text) for row, text in enumerate(texts) if len(text)]
         return _Symbols(
-            torch.cat([F.pad(text, (1, 0), value=_BEGIN) for _, text in given]),
-            torch.cat([F.pad(text, (0, 1), value=_END) for _, text in given]),
+            torch.cat([F.pad(text, (1, 0), value=BEGIN) for _, text in given]),
+            torch.cat([F.pad(text, (0, 1), value=END) for _, text in given]),
             Layout(len(text) + 1 for _, text in given),
             [row for row, _ in given],
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .decoding import Decoding
+from .logits import log_softmax
 from .writing import until
 
 _FEW = 8  # one in so many rows must be done before rows leave: moving the cache is not free
@@ -124,13 +125,6 @@ def beam(
             break
         yield
     return _trace(tokens, parents, best_end, best_from)
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last dimension."""
-    away = logits - logits.max(-1, keepdims=True)
-    out: np.ndarray = away - np.log(np.exp(away).sum(-1, keepdims=True))
-    return out
 
 
 def _trace(tokens: np.ndarray, parents: np.ndarray, best_end: np.ndarray, best_from: np.ndarray) -> list[list[int]]:

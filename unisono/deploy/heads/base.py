@@ -15,8 +15,8 @@ from unisono.heads import Targets
 from unisono.packed import Layout, Packed
 
 # What the input ``index`` of a head's graph is: (B,) the first token of each sequence, (B, L) the grid of the encoder,
-# or (W,) any tokens of the pack.
-Reads = Literal["first", "grid", "places"]
+# (W,) any tokens of the pack, or (B, H, W) those of the patches of each image, N where it has none.
+Reads = Literal["first", "grid", "places", "patches"]
 
 
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # a graph
@@ -30,7 +30,7 @@ class Exported:
         graph: ``states`` (N, D) and ``index`` -> outputs in float32.
         reads: what ``index`` is.
         decode: plain JSON: all that predictions are made with.
-        index: of a pack and its targets, for graphs that read ``places``.
+        index: of a pack and its targets, for graphs that read ``places`` or ``patches``.
         expected: the same outputs, by the head itself: what the graph must give.
         steps: further graphs, by what they are.
         files: further files of the folder, name -> text.
@@ -42,16 +42,16 @@ class Exported:
     reads: Reads
     decode: Mapping[str, Any]
     expected: Callable[[Packed, Targets], Mapping[str, Tensor]]
-    index: Callable[[Targets], Tensor] | None = None
+    index: Callable[[Layout, Targets], Tensor] | None = None
     steps: Mapping[str, Graph] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     walk: Callable[[Packed, Mapping[str, Tensor], Run], Iterator[tuple[Tensor, Tensor]]] | None = None
 
     def feed(self, states: Packed, targets: Targets) -> dict[str, Tensor]:
         """The inputs of ``graph``."""
-        if self.reads == "places":
+        if self.reads in ("places", "patches"):
             assert self.index is not None
-            index = self.index(targets)
+            index = self.index(states.layout, targets)
         elif self.reads == "first":
             index = states.layout.starts(torch.device("cpu"))
         else:
@@ -66,8 +66,14 @@ def example(width: int, reads: Reads) -> tuple[dict[str, Tensor], dict[str, tupl
         "first": layout.starts(torch.device("cpu")),
         "grid": laid_out(layout)["grid"],
         "places": torch.arange(7),
+        "patches": torch.arange(30).view(3, 2, 5) % (layout.total + 1),
     }[reads]
-    dims: dict[str, tuple[str | None, ...]] = {"first": ("B",), "grid": ("B", "L"), "places": ("W",)}
+    dims: dict[str, tuple[str | None, ...]] = {
+        "first": ("B",),
+        "grid": ("B", "L"),
+        "places": ("W",),
+        "patches": ("B", "H", "W"),
+    }
     return {"states": torch.randn(layout.total, width), "index": index}, {"states": ("N", None), "index": dims[reads]}
 
 

@@ -21,7 +21,7 @@ class _Placed(nn.Module):
         return {"logits": self.readout(fields["states"].index_select(0, fields["index"]))}
 
 
-def _graph(readout: nn.Module, name: str) -> Graph:
+def placed(readout: nn.Module, name: str) -> Graph:
     width = next(m.in_features for m in readout.modules() if isinstance(m, nn.Linear))
     inputs, dims = example(width, "places")
     return Graph(name, _Placed(readout), inputs, dims, {"logits": ("W", None)})
@@ -38,11 +38,11 @@ def tagged(head: Tag, name: str) -> Exported:
         learned = {n: getattr(head.crf, n).float().tolist() for n in ("follow", "first", "last")}
     decode = {"tags": list(head.tags), "scheme": head.scheme.name, "unseen": head.unseen, "crf": learned}
     return Exported(
-        _graph(head.readout, name),
+        placed(head.readout, name),
         "places",
         decode,
         lambda states, targets: {"logits": head.logits(states, targets)},
-        index=lambda targets: targets["index"],
+        index=lambda _, targets: targets["index"],
     )
 
 
@@ -54,9 +54,9 @@ def spanned(head: Span, name: str) -> Exported:
         "unanswerable": bool(head.fitted["unanswerable"]),
     }
     return Exported(
-        _graph(head.readout, name),
+        placed(head.readout, name),
         "places",
         decode,
         lambda states, targets: {"logits": head.readout(states.values)[targets["index"].flatten()]},
-        index=lambda targets: targets["index"].flatten(),
+        index=lambda _, targets: targets["index"].flatten(),
     )

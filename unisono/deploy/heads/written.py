@@ -76,30 +76,44 @@ class _Step(nn.Module):
 
 
 def written(head: Writer, name: str) -> Exported:
-    """``memory.k.i`` and ``memory.v.i`` of the layers i, and the step ``NAME.step``."""
-    decoder, count = head.decoder, len(head.decoder.layers)
-    inputs, dims = example(decoder.source.in_features, "grid")
-    names = [f"{n}.{i}" for i in range(count) for n in "kv"]
-    graph = Graph(name, _Memory(decoder), inputs, dims, {f"memory.{n}": ("B", None, "L", None) for n in names})
+    """As ``decoded``. ``decode`` names the file of the ``pieces`` and how they are searched, too."""
     options = head.options
     decode = {
         "pieces": f"{name}.pieces.json",
         "languages": list(head.pieces.languages),
-        "layers": count,
-        "heads": decoder.heads,
-        "width": decoder.width,
-        "max_length": options.max_length,
         "beams": options.beams,
         "length_penalty": options.length_penalty,
     }
+    files = {f"{name}.pieces.json": head.fitted["tokenizer"]}
+    begin = head.pieces.begin(next(iter(head.pieces.languages), None))
+    return decoded(head.decoder, name, begin, options.max_length, decode, files)
+
+
+def decoded(
+    decoder: Decoder,
+    name: str,
+    begin: int,
+    longest: int,
+    decode: Mapping[str, Any],
+    files: Mapping[str, str] | None = None,
+) -> Exported:
+    """``memory.k.i`` and ``memory.v.i`` of the layers i, and the step ``NAME.step``.
+
+    Args:
+        begin: the token that a text begins with. ``longest``: the most that follow.
+        decode: what is said beside the decoder's ``layers``, ``heads``, ``width`` and ``max_length``.
+    """
+    count = len(decoder.layers)
+    inputs, dims = example(decoder.source.in_features, "grid")
+    names = [f"{n}.{i}" for i in range(count) for n in "kv"]
     return Exported(
-        graph,
+        Graph(name, _Memory(decoder), inputs, dims, {f"memory.{n}": ("B", None, "L", None) for n in names}),
         "grid",
-        decode,
+        {**decode, "layers": count, "heads": decoder.heads, "width": decoder.width, "max_length": longest},
         lambda states, _: _memory(decoder, states),
         steps={"step": _step(decoder, f"{name}.step", names)},
-        files={f"{name}.pieces.json": head.fitted["tokenizer"]},
-        walk=_walker(head),
+        files=files or {},
+        walk=_walker(decoder, begin, longest),
     )
 
 
@@ -125,21 +139,23 @@ def _memory(decoder: Decoder, states: Packed) -> dict[str, Tensor]:
     return {f"memory.{n}.{i}": memory[i, at] for i in range(len(memory)) for at, n in enumerate("kv")}
 
 
-def _walker(head: Writer) -> Callable[[Packed, Mapping[str, Tensor], Run], Iterator[tuple[Tensor, Tensor]]]:
+def _walker(
+    decoder: Decoder, begin: int, longest: int
+) -> Callable[[Packed, Mapping[str, Tensor], Run], Iterator[tuple[Tensor, Tensor]]]:
     def walk(states: Packed, memory: Mapping[str, Tensor], step: Run) -> Iterator[tuple[Tensor, Tensor]]:
         """The logits of the first steps of a greedy search, and the decoder's own.
 
         Args:
             memory: what the graph gave of the states.
         """
-        decoder, rows = head.decoder, states.layout.count
+        rows = states.layout.count
         cache = decoder.open(states)
         grid = laid_out(states.layout)["grid"]
         fields = {**memory, "memory.mask": torch.where(grid == states.layout.total, HIDDEN, 0.0)}
         empty = torch.zeros(rows, decoder.heads, 0, decoder.width // decoder.heads)
         fields |= {f"self.{n}.{i}": empty for n in "kv" for i in range(len(decoder.layers))}
-        token = torch.full((rows,), head.pieces.begin(next(iter(head.pieces.languages), None)))
-        for position in range(min(_WALK, head.options.max_length)):
+        token = torch.full((rows,), begin)
+        for position in range(min(_WALK, longest)):
             wanted = decoder.step(token[:, None], cache)[:, 0] @ decoder.vectors.t()
             found = step({**fields, "token": token, "position": torch.tensor(position)})
             yield found["logits"], wanted

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
+from ..logits import sigmoid, softmax
 from ..questions import Prediction
 from .base import Arrays, Example, Head, Run
 
@@ -32,16 +31,3 @@ class Classify(Head):
             {"label": self.labels[best], "score": row[best], "scores": dict(zip(self.labels, row, strict=True))}
             for best, row in zip(scores.argmax(-1).tolist(), scores.tolist(), strict=True)
         ]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last dimension."""
-    grown = np.exp(logits - logits.max(-1, keepdims=True))
-    out: np.ndarray = grown / grown.sum(-1, keepdims=True)
-    return out
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without an overflow."""
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1, small) / (1 + small)
