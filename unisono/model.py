@@ -22,7 +22,7 @@ from unisono.packed import Packed, passes
 from unisono.recipe import nearest
 from unisono.runtime.errors import BadRow
 from unisono.saved import ModelError
-from unisono.stems import Hiding, Stem, TextStem
+from unisono.stems import Hiding, Stem, TextStem, Tiling
 from unisono.tasks import Task
 from unisono.trunk import Trunk, merged_state
 
@@ -98,7 +98,7 @@ class MultiTaskModel(nn.Module):
     def encode(self, task: str, rows: Sequence[Row]) -> list[Example | list[Example] | str]:
         """Rows as the task's encoded examples; for a row that cannot be learned, the reason instead.
 
-        A task that cuts long contexts into windows has a list of examples for each row.
+        A task that cuts long contexts into windows, or images into tiles, has a list of examples for each row.
         """
         head = self.head(task)
         out: list[Example | list[Example] | str] = []
@@ -113,11 +113,15 @@ class MultiTaskModel(nn.Module):
         return out
 
     def _read(self, task: str, rows: Sequence[Row]) -> Sequence[Example | list[Example] | str]:
-        """``tokens``, or windows where the task asks for them."""
+        """``tokens``, or the windows of a text or the tiles of an image where the task asks for them."""
         spec = self.tasks[task]
-        if spec.stride is None:
-            return self.tokens(task, rows)
-        return self.text.windows(rows, stride=spec.stride, max_length=spec.max_length)
+        if spec.stride is not None:
+            return self.text.windows(rows, stride=spec.stride, max_length=spec.max_length)
+        if spec.tile is not None:
+            stem, (side, overlap) = self.stems_of(task)["image"], spec.tile
+            assert isinstance(stem, Tiling)
+            return stem.tiles(rows, side=side, overlap=overlap, max_length=spec.max_length)
+        return self.tokens(task, rows)
 
     def tokens(self, task: str, rows: Sequence[Row]) -> list[Example | str]:
         """What the stems make of each row's inputs; for a row that has none, or a broken one, the reason instead."""

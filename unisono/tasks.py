@@ -81,6 +81,12 @@ class Task:
         return getattr(self.options, "stride", 0) if self.kind.windows else None
 
     @property
+    def tile(self) -> tuple[int, int] | None:
+        """The side of the tiles in which an image is looked at, and how much neighbours share; None: as a whole."""
+        side = getattr(self.options, "tile", None)
+        return None if side is None else (side, self.options.overlap)  # type: ignore[attr-defined]
+
+    @property
     def stems(self) -> tuple[str, ...]:
         """The stems that read the inputs, in the order of the kind's roles."""
         return tuple(dict.fromkeys(stem_of(self.kind.inputs[name]) for name in self.inputs))

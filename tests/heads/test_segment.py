@@ -86,3 +86,41 @@ def test_an_enormous_image_gets_a_smaller_mask():
     states = Packed(torch.randn(7, 8), Layout([7]))
     (found,) = head().predict(states, head().collate([{"grid": grid, **head().encode({}, {"grid": grid})}]))
     assert found["size"][0] * found["size"][1] <= 1 << 22
+
+
+def test_the_label_of_a_tile_is_its_part_of_the_mask():
+    mask = np.random.default_rng(0).choice([0, 5, 7], (16, 24))
+    tile = {**GRID, "tile": np.array([8, 12, 16, 24], np.int32)}
+    cut, alone = head(doublings=2).encode({"mask": pgm(mask)}, tile), mask[8:16, 12:24]
+    np.testing.assert_array_equal(cut["mask"], head(doublings=2).encode({"mask": pgm(alone)}, GRID)["mask"])
+    small = head().encode({"mask": pgm(mask[::2, ::2])}, tile)  # a mask of half the image's size
+    np.testing.assert_array_equal(small["mask"], head().encode({"mask": pgm(mask[::2, ::2][4:, 6:])}, GRID)["mask"])
+    with pytest.raises(UnfitRow, match="proportions"):
+        head().encode({"mask": pgm(mask[:, :16])}, tile)
+
+
+def test_a_prediction_of_tiles_is_one_of_the_image():
+    made = head(tile=32, overlap=8)
+    examples = [
+        {"grid": np.array([2, 2, 32, 32], np.int32), "tile": np.array([0, left, 32, 56], np.int32)} for left in (0, 24)
+    ]
+    states = Packed(torch.randn(10, 8), Layout([5, 5]))
+    parts = made.predict(states, made.collate([{**e, **made.encode({}, e)} for e in examples]))
+    found, (left, right) = made.merge({}, parts), (drawn(part) for part in parts)
+    assert found.keys() == head().predict(Packed(torch.randn(7, 8), Layout([7])), head().collate([blank()]))[0].keys()
+    np.testing.assert_array_equal(drawn(found), np.concatenate([left[:, :28], right[:, 4:]], 1))
+    assert sum(found["shares"].values()) == pytest.approx(1)
+
+
+def test_tiles_that_hardly_move_are_refused():
+    with pytest.raises(ValueError, match="overlap 65 is more than half of tile 128"):
+        SegmentOptions(tile=128, overlap=65)
+
+
+def blank() -> dict[str, np.ndarray]:
+    return {**GRID, **head().encode({}, GRID)}
+
+
+def drawn(prediction) -> np.ndarray:
+    values, counts = np.array(prediction["runs"]).T
+    return np.repeat(values, counts).reshape(prediction["size"])

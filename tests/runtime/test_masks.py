@@ -31,10 +31,10 @@ def test_runs_spell_the_mask():
 
 def test_a_mask_has_the_size_of_its_image_up_to_a_bound(monkeypatch):
     logits = np.stack([np.zeros((2, 2)), np.full((2, 2), [[1.0, -1.0]])]).astype(np.float32)
-    said = masked(logits, (4, 6), np.array([2, 7]), {2: "ground", 7: "left"}, [9])
+    said = masked(logits, (0, 0, 4, 6, 4, 6), np.array([2, 7]), {2: "ground", 7: "left"}, [9])
     assert said["size"] == [4, 6]
     assert said["runs"] == [[7, 3], [2, 3]] * 4
     assert said["shares"] == {"ground": 0.5, "left": 0.5}
     assert said["names"] == {"2": "ground", "7": "left"} and said["void"] == [9]
     monkeypatch.setattr(masks, "_MOST", 6)
-    assert masked(logits, (4, 6), np.array([2, 7]), {2: "a", 7: "b"}, [])["size"] == [2, 3]
+    assert masked(logits, (0, 0, 4, 6, 4, 6), np.array([2, 7]), {2: "a", 7: "b"}, [])["size"] == [2, 3]

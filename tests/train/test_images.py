@@ -192,3 +192,25 @@ def test_an_image_that_becomes_as_much_as_fits_is_not_over_the_limit(tmp_path, m
     monkeypatch.setattr(ImageStem, "cuts", True)
     facts = describe(whole)["kind"]["train"]
     assert facts["cut"] == facts["rows"] > 0  # each of them reaches the limit
+
+
+def test_an_image_in_tiles_has_one_answer(tmp_path):
+    """Tiles are trained as examples, and evaluated and asked as the image that they are of."""
+    settings = recipe(tmp_path)
+    settings["tasks"] = {"paint": {**settings["tasks"]["paint"], "head": {"doublings": 2, "tile": 32, "overlap": 8}}}
+    for split in ("train", "test"):
+        painted(tmp_path / "masks" / split / "large.png", True, 99, (70, 100))
+        Image.fromarray(np.ones((70, 100), np.uint8)).save(tmp_path / "masks" / f"{split}annot" / "large.png")
+    settings["train"] |= {"steps": 2, "rows_per_step": 4}
+    trained = unisono.train(settings)
+    result = unisono.evaluate(trained.run)["paint"]
+    assert len(result.predictions) == 9
+    model = unisono.load(trained.run)
+    large = tmp_path / "masks" / "test" / "large.png"
+    (encoded,) = model.encode("paint", [{"image": str(large)}])
+    assert len(encoded) == 3 * 4
+    answer = model.predict("paint", [str(large)])[0]
+    assert answer["size"] == [70, 100] and "whole" not in answer
+    assert answer in result.predictions
+    (reason,) = model.encode("paint", [{"image": b"junk"}])
+    assert "not an image" in reason

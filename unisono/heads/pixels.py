@@ -21,6 +21,7 @@ from unisono.heads.base import Head, Row, Targets, UnfitRow
 from unisono.heads.places import grid_of
 from unisono.packed import Packed
 from unisono.pictures import BadPicture, nearest
+from unisono.runtime.tiles import TILE
 from unisono.views import VIEW, shown
 
 
@@ -55,7 +56,8 @@ class Pixels(Head):
     def label(
         self, row: Row, tokens: Mapping[str, np.ndarray], read: Callable[[Any], np.ndarray], missing: float
     ) -> np.ndarray:
-        """(h, w) the row's mask at the decoder's resolution, or all ``missing`` where there is none.
+        """(h, w) the row's mask, or the part of it that lies on a tile, at the decoder's resolution; all ``missing``
+        where there is none.
 
         Args:
             read: a file -> (H, W).
@@ -71,9 +73,12 @@ class Pixels(Head):
             said = read(row["mask"])
         except BadPicture as reason:
             raise UnfitRow(f"the mask: {reason}") from None
-        if abs(said.shape[0] * width - said.shape[1] * height) > 0.02 * said.shape[1] * height:
+        top, left, tall, wide = (int(n) for n in tokens.get(TILE, (0, 0, height, width)))
+        if abs(said.shape[0] * wide - said.shape[1] * tall) > 0.02 * said.shape[1] * tall:
             raise UnfitRow("the mask does not have the image's proportions")
-        return nearest(said, *size)
+        begin, end = (y * said.shape[0] // tall for y in (top, top + height))
+        first, last = (x * said.shape[1] // wide for x in (left, left + width))
+        return nearest(said[begin : max(end, begin + 1), first : max(last, first + 1)], *size)
 
     def seen(self, example: Mapping[str, np.ndarray]) -> np.ndarray:
         """(h * w,): the example's ``mask`` as its image is looked at."""

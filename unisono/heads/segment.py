@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unisono.heads import base
 from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Targets
@@ -17,7 +17,8 @@ from unisono.heads.pixels import PixelOptions, Pixels
 from unisono.heads.places import grids
 from unisono.packed import Packed
 from unisono.pictures import BadPicture, numbers
-from unisono.runtime.masks import masked
+from unisono.runtime.masks import masked, of_tiles
+from unisono.runtime.tiles import TILE
 from unisono.views import TURN
 
 _VOID = 255  # in stored masks: a pixel without a label
@@ -30,6 +31,19 @@ class SegmentOptions(PixelOptions):
     names: dict[int, str] | None = Field(
         None, description="number in masks -> name of the class; default: all numbers in the training masks"
     )
+    tile: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="side in pixels of the tiles in which a larger image is looked at; default: whole",
+    )
+    overlap: int = Field(64, ge=0, description="pixels that neighbouring tiles share; at most half of tile")
+
+    @model_validator(mode="after")
+    def _agree(self) -> SegmentOptions:
+        if self.tile is not None and self.overlap > self.tile // 2:
+            raise ValueError(f"overlap {self.overlap} is more than half of tile {self.tile}")
+        return self
 
 
 class Segment(Pixels):
@@ -77,9 +91,16 @@ class Segment(Pixels):
         return {"mask": mask.reshape(-1), **({TURN: np.ones(1, np.int32)} if self.options.turn else {})}
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
-        """``mask``: the pixels of all rows end to end, int64; ``grid``: (B, 4), as the image stem gives it."""
+        """``mask``: the pixels of all rows end to end, int64; ``grid``: (B, 4), as the image stem gives it; ``tile``:
+        (B, 4) where each lies in its image, which is the whole of it if it is no tile: top, left, height, width.
+        """
         mask = torch.from_numpy(np.concatenate([self.seen(e) for e in examples]).astype(np.int64))
-        return {"mask": mask.masked_fill_(mask == _VOID, MISSING), "grid": grids(examples)}
+        whole = [e[TILE] if TILE in e else np.array([0, 0, *e["grid"][2:]], np.int32) for e in examples]
+        return {
+            "mask": mask.masked_fill_(mask == _VOID, MISSING),
+            "grid": grids(examples),
+            TILE: torch.from_numpy(np.stack(whole).astype(np.int64)),
+        }
 
     def units(self, targets: Targets) -> int:
         """Pixels with a label."""
@@ -110,15 +131,28 @@ class Segment(Pixels):
     @torch.no_grad()
     def predict(self, states: Packed, targets: Targets) -> list[Prediction]:
         """``{"size": [h, w], "runs": [[number, pixels], ...], "shares": {name: share}, "names", "void"}``: the mask in
-        runs of equal numbers, row by row from the top, at the image's own size.
+        runs of equal numbers, row by row from the top, at the image's own size, one of more than 4 million pixels at a
+        smaller one. Of a tile, that of the tile and ``whole``, the image's size.
         """
         out: list[Prediction] = [{}] * states.layout.count
-        names = {number: self.name(number) for number in self.numbers.tolist()}
         for rows, logits in self.maps(states, targets):
             for b, one in zip(rows, logits.cpu().numpy(), strict=True):
                 height, width = targets["grid"][b, 2:].tolist()
-                out[b] = masked(one, (height, width), self.numbers, names, self.options.void)
+                top, left, *whole = targets[TILE][b].tolist()
+                place = (top, left, top + height, left + width, *whole)
+                out[b] = masked(one, place, self.numbers, self.names, self.options.void)
+                if self.options.tile:
+                    out[b]["whole"] = whole
         return out
 
-    def name(self, number: int) -> str:
-        return (self.options.names or {}).get(number, str(number))
+    def merge(self, row: Row, parts: Sequence[Prediction]) -> Prediction:
+        """The mask of an image from those of its tiles."""
+        if len(parts) > 1:
+            assert self.options.tile
+            return of_tiles(parts, parts[0]["whole"], (self.options.tile, self.options.overlap), self.names)
+        return {name: value for name, value in parts[0].items() if name != "whole"}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Number in masks -> name of the class."""
+        return {number: (self.options.names or {}).get(number, str(number)) for number in self.numbers.tolist()}

@@ -17,10 +17,11 @@ from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.table import TableStem
 from unisono.stems.text import TextStem
+from unisono.stems.tiling import Tiling
 
 __all__ = [
     "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",
-    "Stem", "StemOptions", "TableStem", "TextStem", "Tokens", "find_stem",
+    "Stem", "StemOptions", "TableStem", "TextStem", "Tiling", "Tokens", "find_stem",
 ]  # fmt: skip
 
 STEMS: dict[str, type[Stem]] = {

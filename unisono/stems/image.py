@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, pixels, resized
+from unisono.runtime.tiles import TILE
 from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import MASKED, Contents, Hiding
+from unisono.stems.tiling import Tiling
 from unisono.views import TURN, VIEW
 
 CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
@@ -57,7 +59,7 @@ class ImageOptions(Augmentation):
         return self
 
 
-class ImageStem(Blending, Stem, Hiding):
+class ImageStem(Blending, Tiling, Stem, Hiding):
     """Turns an image of h x w patches into 1 + h * w vectors. Images of several sizes may share a pack.
 
     An image is kept as bytes at the size at which it is cut. Without ``size`` its sides keep their proportion, up to
@@ -65,7 +67,7 @@ class ImageStem(Blending, Stem, Hiding):
     """
 
     Options = ImageOptions
-    fields = ("pixels", "grid", TURN)
+    fields = ("pixels", "grid", TURN, TILE)
 
     def __init__(self, width: int, options: ImageOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
@@ -99,19 +101,22 @@ class ImageStem(Blending, Stem, Hiding):
             rows: each with ``image``: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
             max_length: vectors at most; an image of a fixed ``size`` does not heed it.
         """
-        return [self._tokens(row["image"], max_length or self.most) for row in rows]
+        return [self._tokens(row["image"], max_length) for row in rows]
 
-    def _tokens(self, value: Any, most: int) -> Tokens | str:
+    def _tokens(self, value: Any, most: int | None) -> Tokens | str:
         options = self.options
         try:
             bound = options.size or (options.longest, options.longest)
-            image, (height, width) = pixels(value, channels=self.channels, most=bound)
+            return self.kept(*pixels(value, channels=self.channels, most=bound), most)
         except BadPicture as reason:
             return str(reason)
+
+    def kept(self, image: np.ndarray, size: tuple[int, int], most: int | None) -> Tokens:
+        options, (height, width) = self.options, size
         if options.size:
             down, across = (side // options.patch for side in options.size)
         else:
-            down, across = fit(height, width, options.patch, options.longest // options.patch, most - 1)
+            down, across = fit(height, width, options.patch, options.longest // options.patch, (most or self.most) - 1)
         cut = resized(image, down * options.patch, across * options.patch)
         return {"pixels": cut.reshape(-1), "grid": np.array([down, across, height, width], np.int32)}
 

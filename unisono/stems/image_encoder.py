@@ -20,10 +20,12 @@ from transformers import AutoImageProcessor
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, middle, pixels, resized
+from unisono.runtime.tiles import TILE
 from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.image import CUT
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
+from unisono.stems.tiling import Tiling
 from unisono.views import TURN, VIEW
 
 _FAMILIES = ("vit", "deit", "dinov2", "dinov2_with_registers")
@@ -39,7 +41,7 @@ class ImageEncoderOptions(EncoderOptions, Augmentation):
     )
 
 
-class ImageEncoder(Blending, Stem):
+class ImageEncoder(Blending, Tiling, Stem):
     """Turns an image of h x w patches into 1 + h * w vectors: the state of the encoder's class token, then of patches.
 
     All images have one size. ``fitted``: ``config``, the encoder's shape, and ``processor``, what is done to an image
@@ -47,7 +49,7 @@ class ImageEncoder(Blending, Stem):
     """
 
     Options = ImageEncoderOptions
-    fields = ("pixels", "grid", TURN, CUT)
+    fields = ("pixels", "grid", TURN, TILE, CUT)
 
     def __init__(self, width: int, options: ImageEncoderOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
@@ -91,19 +93,21 @@ class ImageEncoder(Blending, Stem):
         return [self._tokens(row["image"]) for row in rows]
 
     def _tokens(self, value: Any) -> Tokens | str:
-        told = self.processor
         try:
-            image, (height, width) = pixels(value, channels=self.channels)
+            return self.kept(*pixels(value, channels=self.channels))
         except BadPicture as reason:
             return str(reason)
-        wanted = told["resize"]
+
+    def kept(self, image: np.ndarray, size: tuple[int, int], most: int | None = None) -> Tokens:
+        """All images have one size, whatever is asked for."""
+        told, wanted = self.processor, self.processor["resize"]
         if isinstance(wanted, int):
             wanted = shorter(image.shape[0], image.shape[1], wanted)
         if wanted:
             if max(wanted) > 16 * max(self.size):  # a hair of an image would become huge, for a middle that shows none
-                return "an image more than sixteen times as long as wide"
+                raise BadPicture("an image more than sixteen times as long as wide")
             image = resized(image, *wanted, resample=told["resample"])
-        out = {"grid": np.array([self.down, self.across, height, width], np.int32)}
+        out = {"grid": np.array([self.down, self.across, *size], np.int32)}
         if told["crop"] and image.shape[:2] != self.size:
             image = middle(image, *self.size)
             out[CUT] = np.ones(1, np.int32)

@@ -211,5 +211,5 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
     inputs = tuple((stem_of(r), str(task.columns.get(n, n))) for n, r in task.kind.inputs.items() if n in task.roles)
     weight = recipe.mix.weights.get(name)
     # Of these, what it sees of a row is not what the others see.
-    own = name if task.kind.head.hides or getattr(task.options, "mixup", False) else None
+    own = name if task.kind.head.hides or getattr(task.options, "mixup", False) or task.tile else None
     return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight, own

@@ -40,11 +40,16 @@ def segmented(head: Segment, name: str) -> Exported:
     """``maps`` (B, V, h, w) of logits.
 
     ``decode``: ``doublings`` of the sides of the map of patches; the ``numbers`` that stand for the V classes in masks,
-    their ``names``, and numbers that are ``void``.
+    their ``names``, and numbers that are ``void``; ``tile``: null, or the side of the tiles in which an image is looked
+    at and how many pixels neighbours share.
     """
-    numbers = head.numbers.tolist()
-    names = {str(n): head.name(n) for n in numbers}
-    return _exported(head, name, {"numbers": numbers, "names": names, "void": list(head.options.void)})
+    told = {
+        "numbers": head.numbers.tolist(),
+        "names": {str(n): name for n, name in head.names.items()},
+        "void": list(head.options.void),
+        "tile": [head.options.tile, head.options.overlap] if head.options.tile else None,
+    }
+    return _exported(head, name, told)
 
 
 def measured(head: Dense, name: str) -> Exported:
