@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.heads.contract import CASES, Case
-from tests.runtime.twins import alike, finished, outputs_of, twin
+from tests.runtime.twins import alike, finished, kind_of, outputs_of, twin
 from unisono.heads import Head
 from unisono.heads.span import best_spans
 from unisono.packed import Packed
@@ -18,14 +18,7 @@ from unisono.runtime.heads.span import best_span
 from unisono.runtime.logits import log_softmax, sigmoid, softmax
 from unisono.runtime.pack import Pack
 
-OF_TEXT = {"text", "tokens", "source", "question", "other"}  # roles; cases of images and sounds are not for the runtime
-
-
-KNOWN = [
-    case
-    for case in CASES
-    if case.head.__name__.lower() in HEADS and OF_TEXT & set(case.rows[0])
-]  # fmt: skip
+KNOWN = [case for case in CASES if kind_of(case.head) in HEADS]
 
 
 def examples_of(case: Case, rows) -> list[dict[str, np.ndarray]]:
@@ -40,7 +33,7 @@ def examples_of(case: Case, rows) -> list[dict[str, np.ndarray]]:
 
 def predictions(case: Case, head: Head, states: Packed, rows) -> list:
     """The runtime's, merged as it merges the windows and the sides of a row."""
-    other, examples = twin(case.head.__name__.lower(), head), examples_of(case, rows)
+    other, examples = twin(kind_of(case.head), head), examples_of(case, rows)
     pack = Pack(examples)
     assert pack.lengths.tolist() == list(states.layout.lengths)
     outputs = outputs_of(head, states, other.index(pack, range(len(examples)), examples))
@@ -51,7 +44,7 @@ def predictions(case: Case, head: Head, states: Packed, rows) -> list:
 
 
 def test_the_cases_cover_every_head_of_the_runtime():
-    assert {case.head.__name__.lower() for case in KNOWN} == set(HEADS) - {"caption"}  # which is answer, of other roles
+    assert {kind_of(case.head) for case in KNOWN} == set(HEADS)
 
 
 @pytest.mark.parametrize("learned", [False, True], ids=["fresh", "learned"])

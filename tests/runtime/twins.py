@@ -13,6 +13,7 @@ from unisono.deploy.heads import exported
 from unisono.deploy.heads.written import _Step
 from unisono.heads import Head
 from unisono.heads.decoder import Decoder
+from unisono.heads.detect import Detect
 from unisono.packed import Packed
 from unisono.runtime.fields import Fields
 from unisono.runtime.heads import HEADS, Run
@@ -20,6 +21,11 @@ from unisono.runtime.heads import Head as Twin
 from unisono.runtime.manifest import Task
 
 Arrays = Mapping[str, np.ndarray]
+
+
+def kind_of(head: type[Head]) -> str:
+    """The kind whose head it is; both decoders of ``detect`` are its."""
+    return "detect" if issubclass(head, Detect) else head.__name__.lower()
 
 
 def twin(kind: str, head: Head) -> Twin:

@@ -15,9 +15,9 @@ import numpy as np
 from unisono.heads import base
 from unisono.heads.base import Example, Prediction, Row, Targets
 from unisono.heads.pieces import learn
-from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
+from unisono.runtime.stepwise import finish
 from unisono.runtime.writing import Texts, in_languages
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from unisono.heads.decoder import Cache, Decoder
-from unisono.heads.stepwise import finish
 from unisono.packed import Packed
+from unisono.runtime.stepwise import finish
 from unisono.runtime.writing import until
 
 _BLOCK = 64  # vocabulary entries that are compared with others by their maximum first

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from unisono.heads.base import Example, Prediction, Row, Targets, UnfitRow
 from unisono.heads.pieces import learn
-from unisono.heads.stepwise import finish
 from unisono.heads.writer import Writer, WriterOptions
 from unisono.packed import Packed
+from unisono.runtime.stepwise import finish
 from unisono.runtime.writing import Texts, in_languages
 
 

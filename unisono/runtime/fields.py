@@ -46,12 +46,32 @@ class Fields:
             raise self.wrong(name, f"a whole number from {low} to {high}")
         return value
 
+    def wholes(self, name: str, count: int | None, low: int, high: int) -> tuple[int, ...]:
+        """Whole numbers in a range; ``count`` of them, None: any number."""
+        value = self._get(name)
+        if (
+            not isinstance(value, list)
+            or (count is not None and len(value) != count)
+            or not all(isinstance(v, int) and not isinstance(v, bool) and low <= v <= high for v in value)
+        ):
+            raise self.wrong(name, f"{count if count is not None else 'some'} whole numbers from {low} to {high}")
+        return tuple(value)
+
     def number(self, name: str) -> float:
         """A finite number."""
         value = self._get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise self.wrong(name, "a finite number")
         return float(value)
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Finite numbers."""
+        value = self._get(name)
+        if not isinstance(value, list) or any(
+            isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in value
+        ):
+            raise self.wrong(name, "finite numbers")
+        return tuple(float(v) for v in value)
 
     def flag(self, name: str) -> bool:
         value = self._get(name)

@@ -13,7 +13,21 @@ from .fields import Fields
 FORMAT = 1
 MANIFEST = "unisono.json"
 IN_ONE = "unisono."  # begins the names of metadata entries of an export that is one file
-KINDS = ("answer", "caption", "classify", "match", "regress", "span", "tag", "translate")
+KINDS = (
+    "answer",
+    "caption",
+    "classify",
+    "dense",
+    "detect",
+    "match",
+    "regress",
+    "segment",
+    "span",
+    "speaker",
+    "tag",
+    "transcribe",
+    "translate",
+)
 PRECISIONS = ("fp32", "fp16", "int8")
 LONGEST = 1 << 16  # tokens of a sequence at most, whatever a manifest says
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -148,6 +162,6 @@ def _task(name: str, said: Fields, longest: int) -> Task:
         stride=said.whole("stride", 0, LONGEST) if said.has("stride") else 0,
         graph=said.text("graph"),
         step=said.text("step") if said.has("step") else None,
-        reads=said.text("reads", ("first", "grid", "places")),
+        reads=said.text("reads", ("first", "grid", "places", "patches")),
         decode=said.within("decode"),
     )

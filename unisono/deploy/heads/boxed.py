@@ -16,7 +16,8 @@ from unisono.heads.detect import Detect
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.detect_set import DetectSet
 from unisono.heads.queries import waves
-from unisono.packed import Layout, Packed
+from unisono.packed import Packed
+from unisono.runtime.patches import every
 
 
 class _Guessed(nn.Module):
@@ -35,6 +36,7 @@ def guessed(head: DetectDense, name: str) -> Exported:
 
     ``decode``: that the ``decoder`` is dense, ``labels``, ``threshold``, ``overlap`` and ``most``.
     """
+    cpu = torch.device("cpu")
     first = next(m for m in head.hidden if isinstance(m, nn.Linear))
     inputs, dims = example(first.in_features, "places")
     outputs: Any = {"logits": ("W", None), "sides": ("W", None), "centred": ("W",)}
@@ -43,17 +45,12 @@ def guessed(head: DetectDense, name: str) -> Exported:
         "places",
         {**_decode(head), "overlap": head.options.overlap},
         lambda states, _: _named(*head.guesses(states)[:3]),
-        index=lambda layout, _: _after_starts(layout),
+        index=lambda layout, targets: torch.from_numpy(every(layout.starts(cpu).numpy(), targets["grid"].numpy())),
     )
 
 
 def _named(logits: Tensor, sides: Tensor, centred: Tensor) -> dict[str, Tensor]:
     return {"logits": logits, "sides": sides, "centred": centred}
-
-
-def _after_starts(layout: Layout) -> Tensor:
-    """(W,) all tokens but the first of each sequence."""
-    return (layout.positions(torch.device("cpu")) > 0).nonzero()[:, 0]
 
 
 class _Padded:

@@ -7,16 +7,13 @@ from torch import Tensor
 
 from unisono.heads import Targets
 from unisono.packed import Layout
+from unisono.runtime.patches import laid_out
 
 
 def patches(layout: Layout, targets: Targets) -> Tensor:
     """(B, H, W) the token at each patch of each image, N beyond the edges of the smaller ones."""
-    sizes = targets["grid"][:, :2]
-    down, across = sizes.unbind(1)
-    y, x = torch.arange(int(down.max())), torch.arange(int(across.max()))
-    inside = (y < down[:, None])[:, :, None] & (x < across[:, None])[:, None]
-    token = layout.starts(sizes.device)[:, None, None] + 1 + y[:, None] * across[:, None, None] + x
-    return torch.where(inside, token, layout.total)
+    starts = layout.starts(torch.device("cpu")).numpy()
+    return torch.from_numpy(laid_out(starts, targets["grid"].numpy(), layout.total))
 
 
 def spread(states: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

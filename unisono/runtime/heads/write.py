@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..decoding import HIDDEN, Decoding
-from ..errors import Damaged
-from ..manifest import LONGEST
 from ..pieces import END, Pieces
 from ..questions import Prediction
 from ..search import Terms, beam, greedy
+from ..stepwise import finish
 from ..writing import Texts, growing, in_languages
 from .base import Arrays, Example, Head, Run
-
-_ROWS = 512  # hypotheses decoded side by side: more do not run faster, and the cache grows with them
+from .decoder import Decoder
 
 
 class Write(Head):
@@ -35,21 +30,11 @@ class Write(Head):
             self.pieces = Pieces(files[name], self.languages)
         except Exception as error:  # the library raises a bare Exception
             raise said.wrong("pieces", f"a tokenizer ({str(error)[:80]})") from None
-        self.layers = said.whole("layers", 1, 1000)
-        self.longest, self.beams = said.whole("max_length", 1, LONGEST), said.whole("beams", 1, 1000)
+        self.decoder, self.beams = Decoder(self, step), said.whole("beams", 1, 1000)
         self.length_penalty = said.number("length_penalty")
-        if step is None:
-            raise Damaged(f'task "{self.task.name}": a head that writes needs the graph of its step')
-        self.step = step
 
     def predict(self, outputs: Arrays, examples: Sequence[Example]) -> list[Prediction]:
-        steps = self.steps(outputs, examples)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                found: list[Prediction] = end.value
-                return found
+        return finish(self.steps(outputs, examples))
 
     def steps(
         self,
@@ -79,13 +64,11 @@ class Write(Head):
         ``beams`` a partial one has one.
         """
         beams = beams or (1 if partial else self.beams)
-        longest = min(max_new or self.longest, self.longest)
+        longest = min(max_new or self.decoder.longest, self.decoder.longest)
         terms = Terms(self.pieces.begin(language), END, self.pieces.specials, longest, min_new)
         lengths = [len(e["ids"]) for e in examples]
-        order = sorted(range(len(lengths)), key=lambda b: lengths[b])  # like lengths side by side: fewer pads
-        texts, at_once = [""] * len(lengths), max(1, _ROWS // beams)
-        for part in (order[i : i + at_once] for i in range(0, len(order), at_once)):
-            decoding = self._open(outputs, np.array(part), np.array([lengths[b] for b in part]))
+        texts = [""] * len(lengths)
+        for part, decoding in self.decoder.parts(outputs, lengths, beams):
             if beams == 1:
                 found = yield from growing(greedy(decoding, terms), part, self.pieces, partial=partial)
             else:
@@ -94,16 +77,6 @@ class Write(Head):
             for b, ids in zip(part, found, strict=True):
                 texts[b] = self.pieces.decode(ids)
         return texts
-
-    def _open(self, outputs: Arrays, rows: np.ndarray, lengths: np.ndarray) -> Decoding:
-        """Nothing written yet; what is read is cut to the longest of the rows."""
-        most = int(lengths.max())
-        memory = [
-            tuple(self.output(outputs, f"memory.{n}.{i}", None, None, None, None)[rows, :, :most] for n in "kv")
-            for i in range(self.layers)
-        ]
-        mask = np.where(np.arange(most) < lengths[:, None], np.float32(0), HIDDEN)
-        return Decoding(self.step, [(keys, values) for keys, values in memory], mask)
 
 
 class Translate(Write):
