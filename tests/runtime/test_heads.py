@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.heads.contract import CASES, Case
+from tests.heads.contract import CASES, WIDTH, Case
 from tests.runtime.twins import alike, finished, kind_of, outputs_of, twin
 from unisono.heads import Head
+from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import best_spans
-from unisono.packed import Packed
+from unisono.packed import Layout, Packed
 from unisono.runtime.heads import HEADS
 from unisono.runtime.heads.span import best_span
 from unisono.runtime.logits import log_softmax, sigmoid, softmax
@@ -84,3 +85,17 @@ def test_probabilities_are_those_of_pytorch(rows):
     assert np.allclose(softmax(x), there.softmax(-1), atol=1e-5)
     assert np.allclose(sigmoid(x), there.sigmoid(), atol=1e-5)
     assert np.allclose(log_softmax(x), there.log_softmax(-1), atol=1e-4)
+
+
+def test_tiles_of_an_image_become_one_mask_as_the_head_makes_them_one():
+    head = Segment(WIDTH, SegmentOptions(doublings=1, tile=32, overlap=8), {"numbers": [0, 5, 7]}).eval()
+    examples = [
+        {"ids": np.arange(5), "grid": np.array([2, 2, 32, 32], np.int32), "tile": np.array([0, x, 32, 56], np.int32)}
+        for x in (0, 24)
+    ]
+    states = Packed(torch.randn(10, WIDTH, generator=torch.Generator().manual_seed(0)), Layout([5, 5]))
+    wanted = head.merge({}, head.predict(states, head.collate([{**e, **head.encode({}, e)} for e in examples])))
+    other, pack = twin("segment", head), Pack(examples)
+    found = other.predict(outputs_of(head, states, other.index(pack, [0, 1], examples)), examples)
+    assert other.merge({}, found) == wanted
+    assert wanted["size"] == [32, 56]
