@@ -37,12 +37,12 @@ def model(folder: Path) -> Path:
     return made
 
 
-def exported(model: Path, folder: Path, precision: str) -> Path:
-    """The same as ONNX graphs on packs."""
+def exported(model: Path, folder: Path, precision: str, tasks: tuple[str, ...] = ()) -> Path:
+    """A model, or some tasks of it, as ONNX graphs on packs."""
     from unisono import api
     from unisono.deploy.export import Settings, export
 
-    export(api.load(model), folder, Settings((), precision), source="benchmark", recipe=None)
+    export(api.load(model), folder, Settings(tasks, precision), source="benchmark", recipe=None)
     return folder
 
 

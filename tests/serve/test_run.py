@@ -64,12 +64,6 @@ async def load(address: str, during, clients: int = 8) -> list[int]:
                 answer = await client.post(f"{address}/v1/intent", json={"text": "Wake me at seven."})
             except httpx.ConnectError:  # it was not let in
                 return
-            except (httpx.ReadError, httpx.RemoteProtocolError) as error:
-                if not ended.is_set():
-                    raise
-                # A connection that stood idle when the server ended: what was written to it was never let in.
-                assert not str(error) or "disconnected" in str(error).lower(), error
-                return
             found.append(answer.status_code)
 
     limits = httpx.Limits(max_connections=clients)

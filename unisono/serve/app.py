@@ -81,7 +81,7 @@ class Server:
         )
         self.app = Guard(
             self.api, token=token, most_body=limits.body, seconds=limits.seconds, hosts=hosts, busy=self.busy,
-            seen=self.telling.request,
+            leaving=lambda: self.draining, seen=self.telling.request,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -26,6 +26,7 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 )
+_CLOSE = (b"connection", b"close")
 _log = logging.getLogger("unisono.access")
 
 
@@ -47,6 +48,7 @@ class Guard:
             rebinding) is refused.
         busy: says of a path that would be refused for want of time, before anything of the request is read, under which
             name it counts and how many seconds that lasts; else None.
+        leaving: whether the server is about to end: each answer then ends its connection.
         seen: called with (route, status, seconds) after each request.
     """
 
@@ -59,10 +61,11 @@ class Guard:
         seconds: float,
         hosts: frozenset[str],
         busy: Callable[[str], tuple[str, float] | None],
+        leaving: Callable[[], bool],
         seen: Callable[[str, int, float], None],
     ) -> None:
         self.app, self.most_body, self.seconds = app, most_body, seconds
-        self.hosts, self.busy, self.seen = hosts, busy, seen
+        self.hosts, self.busy, self.leaving, self.seen = hosts, busy, leaving, seen
         self._token = None if token is None else _digest(token.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,19 +80,24 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = {name for name, _ in message.get("headers", ())}
-                message["headers"] = [*message.get("headers", ()), *(h for h in _HEADERS if h[0] not in own)]
+                more = (*_HEADERS, _CLOSE) if self.leaving() else _HEADERS
+                message["headers"] = [*message.get("headers", ()), *(h for h in more if h[0] not in own)]
             await send(message)
 
         try:
             refused = self._refusal(scope)
             if refused:
                 await _answer(sending, *refused)
-            elif scope["method"] == "POST" and (full := self.busy(scope["path"])) is not None:
+            elif scope["method"] == "POST" and not self.leaving() and (full := self.busy(scope["path"])) is not None:
                 scope["route_name"], wait = full
                 error = Overloaded(wait)
                 await _answer(sending, 503, OVERLOADED, str(error), retry_after=error.retry_after)
             else:
                 await self._bounded(scope, receive, sending)
+        except asyncio.CancelledError:
+            if not self.leaving() or status != 499:
+                raise
+            await _answer(sending, 503, "ending", "the server ends before this is answered; try again", retry_after=1)
         finally:
             seconds = time.perf_counter() - begin
             self.seen(scope.get("route_name", "other"), status, seconds)
@@ -145,6 +153,9 @@ class Guard:
             return message
 
         async def sending(message: Message) -> None:
+            # The answer may end the connection, and a client that is still sending would see that and not the answer.
+            while self.leaving() and not whole and not refused:
+                await receiving()
             if not refused:  # else the answer is ours
                 await send(message)
 
@@ -163,7 +174,7 @@ async def _answer(send: Send, status: int, code: str, reason: str, *, retry_afte
     body = json.dumps({"error": {"code": code, "message": reason}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if retry_after is None:
-        headers.append((b"connection", b"close"))  # what the client is still sending is not read
+        headers.append(_CLOSE)  # what the client is still sending is not read
     else:
         headers.append((b"retry-after", str(retry_after).encode()))
     if status == 401:

@@ -18,7 +18,7 @@ _ERRORS = {
     "421": "the request was sent to another host",
     "422": "the body or an option does not fit the task",
     "500": "a fault of the server's own",
-    "503": "more requests than can be answered in time; Retry-After says when to try again",
+    "503": "more requests than can be answered in time, or the server ends; Retry-After says when to try again",
     "504": "no answer in the time that the request may take",
 }
 _GET = ("401", "421")

@@ -11,18 +11,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import uvicorn
 
 from unisono.runtime.manifest import MANIFEST
 from unisono.serve.app import LOOPBACK, Limits, Server
 from unisono.serve.batcher import Batcher
 from unisono.serve.engine import Engine
 from unisono.serve.errors import ServeError
-from unisono.serve.hurry import hurried
+from unisono.serve.leaving import BACKLOG, Web
 
-_BACKLOG = 1024  # connections that nobody has taken yet
 TOKEN = "UNISONO_TOKEN"  # the environment variable that brings the token
 _log = logging.getLogger("unisono.serve")
 
@@ -71,7 +67,7 @@ def serve(load: Callable[[], Engine], folder: Path, settings: Settings) -> None:
 async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, bound: socket.socket) -> None:
     batcher = Batcher(load(), patience=settings.patience)
     server = Server(batcher, limits=settings.limits, token=settings.token, hosts=LOOPBACK)
-    web = _Web(uvicorn.Config(server.app, **settings_of_uvicorn(settings.drain)), server)
+    web = Web(server, drain=settings.drain)
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
     if hasattr(signal, "SIGHUP"):
@@ -79,7 +75,7 @@ async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, b
     jobs = [asyncio.create_task(_keep(load, batcher, changed))]
     if settings.watch:
         jobs.append(asyncio.create_task(_watch(folder, settings.watch, changed)))
-    bound.listen(_BACKLOG)  # before it is said: who reads the line may come at once
+    bound.listen(BACKLOG)  # before it is said: who reads the line may come at once
     host, port = bound.getsockname()[:2]
     where = f"[{host}]" if ":" in host else host
     _log.warning("serving %s at http://%s:%d", ", ".join(batcher.engine.faces), where, port)
@@ -88,31 +84,6 @@ async def _serve(load: Callable[[], Engine], folder: Path, settings: Settings, b
     finally:
         for job in jobs:
             job.cancel()
-
-
-def settings_of_uvicorn(drain: float) -> dict[str, Any]:
-    """How uvicorn is set up.
-
-    Args:
-        drain: seconds that it waits for answers once it is told to end.
-    """
-    return {
-        "log_level": "error", "access_log": False, "server_header": False, "lifespan": "on", "ws": "none",
-        "http": hurried(),
-        "timeout_graceful_shutdown": int(drain), "timeout_keep_alive": 30, "backlog": _BACKLOG,
-    }  # fmt: skip
-
-
-class _Web(uvicorn.Server):
-    """uvicorn, that says at once that it is no longer ready when it is told to end."""
-
-    def __init__(self, config: uvicorn.Config, server: Server) -> None:
-        super().__init__(config)
-        self._unisono = server
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        self._unisono.draining = True
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
 
 async def _keep(load: Callable[[], Engine], batcher: Batcher, changed: asyncio.Event) -> None:
