@@ -1,6 +1,6 @@
 """Requests a second and their latency, of mixed tasks, from 16 and 256 clients: our server against a plain endpoint.
 
-    python benchmarks/serve_load.py [--precision int8] [--seconds 8] [--rounds 3]
+    python benchmarks/serve_load.py [--precision int8] [--plain fp32] [--seconds 8] [--rounds 3]
 
 The plain one is FastAPI with ONNX Runtime, a padded model a task, each request by itself (``serve_plain.py``), of the
 same trunk, in fp32 or by ONNX Runtime's own dynamic quantisation. With ``--every`` each text is asked of all three
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--precision", choices=["fp32", "int8"], default="int8", help="of the exports, ours and the other"
     )
+    parser.add_argument("--plain", choices=["fp32", "int8"], help="of the other, where it is not that of ours")
     parser.add_argument("--arms", nargs="+", choices=["ours", "export"], default=["ours", "export"])
     parser.add_argument("--clients", nargs="+", type=int, default=[16, 256])
     parser.add_argument("--every", action="store_true", help="every text is asked of every task")
@@ -72,13 +73,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
-        made, plain, ready = folder / "model", folder / f"plain-{asked.precision}", folder / f"export-{asked.precision}"
+        theirs = asked.plain or asked.precision
+        made, plain, ready = folder / "model", folder / f"plain-{theirs}", folder / f"export-{asked.precision}"
         if not made.exists():
             serve_rows.model(folder)
         if not plain.exists():
             heads = {p.stem: json.loads(p.read_text()) for p in (made / "heads").iterdir()}
             tasks = {name: {"labels": _labels(heads[name]), "words": name == "slots"} for name in serve_rows.TASKS}
-            serve_plain.write(plain, tasks, int8=asked.precision == "int8")
+            serve_plain.write(plain, tasks, int8=theirs == "int8")
         if "export" in asked.arms and not ready.exists():
             serve_rows.exported(made, ready, asked.precision)
         commands = {"plain": [sys.executable, str(Path(__file__).with_name("serve_plain.py")), str(plain)]}
@@ -104,7 +106,7 @@ def main() -> None:
                 }
                 for name, rounds in found.items()
             }
-    print(json.dumps({"precision": asked.precision, "clients": told}, indent=1))
+    print(json.dumps({"precision": asked.precision, "plain": theirs, "clients": told}, indent=1))
 
 
 def _labels(fitted: dict) -> list[str]:
