@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisono import pictures
 from unisono.pictures import BadPicture, nearest, numbers, pixels, resized
+from unisono.runtime import pictures
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -57,7 +57,7 @@ class Takes:
     def of_export(cls, head: RuntimeHead) -> Takes:
         """A task's of an export: the same."""
         task = head.task
-        reads = {role: "tokens" if role == "tokens" else "text" for role in (*task.inputs, *task.optional)}
+        reads = {role: task.holds(role) for role in head.roles if role in (*task.inputs, *task.optional)}
         return cls(task.kind, task.inputs, reads, head.options)
 
 

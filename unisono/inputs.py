@@ -191,13 +191,18 @@ def collate_apart(
         stems: those of the task. ``sides``: input role -> its stem.
         examples: with ``sequences``, the numbers that function gave.
     """
-    alone: dict[int, Tokens] = {}
+    return collate(stems, drawn(stems, alone(examples, sides, list(stems))))
+
+
+def alone(examples: Sequence[Mapping[str, np.ndarray]], sides: Mapping[str, str], stems: Sequence[str]) -> list[Tokens]:
+    """Each input of examples of ``read_apart`` as a sequence of its own, in the order of their numbers."""
+    out: dict[int, Tokens] = {}
     for example in examples:
         for (role, name), number, length in zip(sides.items(), example[SEQUENCES], example[SEGMENTS], strict=True):
             if number >= 0:
                 own = {f.removeprefix(f"{role}/"): v for f, v in example.items() if f.startswith(f"{role}/")}
-                alone[int(number)] = {**own, SEGMENTS: np.array([length * (name == s) for s in stems], np.int32)}
-    return collate(stems, drawn(stems, [alone[number] for number in range(len(alone))]))
+                out[int(number)] = {**own, SEGMENTS: np.array([length * (name == s) for s in stems], np.int32)}
+    return [out[number] for number in range(len(out))]
 
 
 def collate_mixed(rows: Sequence[tuple[Mapping[str, Stem], Mapping[str, np.ndarray]]]) -> Inputs:

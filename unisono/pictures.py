@@ -1,83 +1,32 @@
-"""pictures: image files as arrays. Formats are an allow-list; bytes and pixels are bounded before any is decoded."""
+"""pictures: image files as arrays: those that are seen, by the runtime's own code, and those of one number a pixel."""
 
 from __future__ import annotations
 
 import io
-import os
-import stat
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # of several frames, the first
+from unisono.runtime.pictures import (
+    FORMATS,
+    MOST_BYTES,
+    MOST_PIXELS,
+    BadPicture,
+    content_of,
+    opened,
+    orientation_of,
+    pixels,
+    resized,
+    upright,
+)  # fmt: skip
+
+__all__ = [
+    "FORMATS", "MASKS", "MOST_BYTES", "MOST_PIXELS", "SUFFIXES", "BadPicture", "middle", "nearest", "numbers", "pixels",
+    "resized", "values",
+]  # fmt: skip
+
 MASKS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that keep numbers as they are
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
-MOST_BYTES = 64 << 20  # of a file
-MOST_PIXELS = 50_000_000  # 150 MB as RGB
-
-_ORIENTATION = 0x0112  # the EXIF tag
-_SIDEWAYS = (5, 6, 7, 8)  # rows were stored as columns
-_MIRRORED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}  # then: down, across
-
-
-class BadPicture(ValueError):
-    """An image that cannot be used; the message is the reason, the same words for the same fault."""
-
-
-def pixels(value: Any, *, channels: int = 3, most: tuple[int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
-    """(H, W, C) uint8 of an image, upright, rows from the top, and its full size (height, width).
-
-    Args:
-        value: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
-        channels: 3 for RGB, 1 for grey. What is transparent lies on white; of 16 bits the upper 8 are kept.
-        most: the size (height, width) that will be asked for: a JPEG is decoded no larger than needed for it.
-
-    Raises:
-        BadPicture: a file that is absent, no image of an allowed format, damaged, or too large.
-    """
-    mode = "RGB" if channels == 3 else "L"
-    with _opened(value, FORMATS) as image:
-        full = (image.height, image.width)
-        if most is not None and image.format == "JPEG":
-            height, width = most[::-1] if _orientation(image) in _SIDEWAYS else most
-            image.draft(mode, (width, height))
-        image.load()
-        turned = _orientation(image)  # after loading: Pillow turns a TIFF upright itself, and then says so
-        if turned in _SIDEWAYS:
-            full = full[::-1]
-        if image.mode == "F":
-            raise BadPicture("an image of floating-point pixels, whose range nothing tells")
-        if image.mode.startswith("I"):
-            wide = np.asarray(image)
-            if wide.size and (wide.min() < 0 or wide.max() > 65535):
-                raise BadPicture("an image of 32-bit pixels; 8 or 16 bits are read")
-            grey = (wide >> 8).astype(np.uint8)
-            return _upright(np.repeat(grey[:, :, None], channels, axis=2), turned), full
-        if image.has_transparency_data:
-            from PIL import Image
-
-            clear = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-        out = np.asarray(image.convert(mode))
-    return _upright(out.reshape(*out.shape[:2], channels), turned), full
-
-
-def resized(image: np.ndarray, height: int, width: int, *, resample: int = 2) -> np.ndarray:
-    """(H, W, C) uint8 -> (height, width, C), bilinear over the area that a pixel covers.
-
-    Args:
-        resample: Pillow's number of another way: 0 nearest, 1 Lanczos, 3 bicubic, 4 box, 5 Hamming.
-    """
-    if image.shape[:2] == (height, width):
-        return image
-    from PIL import Image
-
-    plain = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    out = np.asarray(plain.resize((width, height), Image.Resampling(resample)))
-    return out.reshape(height, width, image.shape[2])
 
 
 def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -95,11 +44,11 @@ def numbers(value: Any) -> np.ndarray:
     Raises:
         BadPicture: as ``pixels``, or a colour image, or a format that blurs numbers.
     """
-    with _opened(value, MASKS) as image:
+    with opened(value, MASKS) as image:
         if image.mode not in ("1", "L", "P") and not image.mode.startswith("I"):
             raise BadPicture(f"a mask has one number a pixel; this image has the colours {image.mode}")
         image.load()
-        return _upright(np.asarray(image).astype(np.int32), _orientation(image))
+        return upright(np.asarray(image).astype(np.int32), orientation_of(image))
 
 
 def values(value: Any) -> np.ndarray:
@@ -109,14 +58,14 @@ def values(value: Any) -> np.ndarray:
     Raises:
         BadPicture: as ``pixels``, or a colour image, or an array of another shape or kind.
     """
-    content = _content(value)
+    content = content_of(value)
     if content.startswith(b"\x93NUMPY"):
         return _array(content)
-    with _opened(content, MASKS) as image:
+    with opened(content, MASKS) as image:
         if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
             raise BadPicture(f"a map has one number a pixel; this image has the colours {image.mode}")
         image.load()
-        return _upright(np.asarray(image).astype(np.float32), _orientation(image))
+        return upright(np.asarray(image).astype(np.float32), orientation_of(image))
 
 
 def _array(content: bytes) -> np.ndarray:
@@ -138,75 +87,3 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
     return mask[rows[:, None], columns[None]]
-
-
-def _orientation(image: Any) -> int:
-    """How the stored pixels lie, 1 (upright) to 8, as a camera noted it: EXIF 2.3, section 4.6.4 A."""
-    try:
-        said = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged notes beside sound pixels; Pillow's parser raises what it stumbles over
-        return 1
-    return said if isinstance(said, int) and 1 <= said <= 8 else 1
-
-
-def _upright(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, ...) or (W, H, ...) as stored -> (H, W, ...) as it is to be seen."""
-    if orientation == 1:
-        return stored
-    if orientation in _SIDEWAYS:
-        stored = stored.swapaxes(0, 1)
-    down, across = _MIRRORED[orientation]
-    return np.ascontiguousarray(stored[::down, ::across])
-
-
-@contextmanager
-def _opened(value: Any, formats: tuple[str, ...]) -> Iterator[Any]:
-    """The image, its size known to be bounded, its pixels not yet decoded."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise BadPicture("images need Pillow: pip install 'unisono[image]'") from None
-    content = _content(value)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own bound is looser than ours
-            image = Image.open(io.BytesIO(content), formats=formats)
-        if image.width * image.height > MOST_PIXELS:
-            raise BadPicture(f"an image of more than {MOST_PIXELS:,} pixels")
-        with image:
-            yield image
-    except BadPicture:
-        raise
-    except UnidentifiedImageError:
-        known = " ".join(formats)
-        raise BadPicture(f"not an image of a known format ({known}), or damaged at its beginning") from None
-    except Exception as error:  # the decoders raise whatever their format's parser stumbles over
-        raise BadPicture(f"a damaged image ({type(error).__name__})") from None
-
-
-def _content(value: Any) -> bytes:
-    """The bytes of a file, or those given."""
-    path = value
-    if isinstance(value, Mapping):
-        path = value.get("path")
-        value = value.get("bytes")
-    if isinstance(value, bytes):
-        if len(value) > MOST_BYTES:
-            raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
-        return value
-    if not isinstance(path, (str, os.PathLike)):
-        raise BadPicture(f"an image is a file's name or bytes, not a {type(path).__name__}")
-    try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):  # before it is opened: a pipe would wait for its other end
-            raise BadPicture("not a file")
-        if found.st_size > MOST_BYTES:
-            raise BadPicture(f"an image of more than {MOST_BYTES >> 20} MB")
-        with open(path, "rb") as file:
-            return file.read(MOST_BYTES)
-    except FileNotFoundError:
-        raise BadPicture("there is no such image file") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        if isinstance(error, BadPicture):
-            raise
-        raise BadPicture(f"the image file cannot be read ({getattr(error, 'strerror', None) or error})") from None

@@ -86,7 +86,7 @@ def exported(done: Any, *, as_json: bool) -> None:
     for column in ("task", "checked on", "greatest difference", "metric", "PyTorch", "exported"):
         table.add_column(column, justify="left" if column in ("task", "checked on", "metric") else "right")
     for name, found in done.tasks.items():
-        kind = "made-up texts" if found.made_up else "held-out rows"
+        kind = "made-up rows" if found.made_up else "held-out rows"
         score = done.scores.get(name)
         scored = (score.metric, number(score.model), number(score.exported)) if score else ()
         table.add_row(name, f"{found.rows} {kind}", f"{found.gap:.1g}", *scored)

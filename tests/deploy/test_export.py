@@ -159,8 +159,8 @@ def test_without_data_it_is_checked_on_made_up_texts(model, tmp_path):
     said: list[str] = []
     done = export(model, tmp_path / "out", Settings(["slots"], rows=9), source="model", told=said.append)
     assert done.tasks["slots"].made_up and done.tasks["slots"].rows == 9 and done.scores == {}
-    assert "no recipe here: the graphs are checked on made-up texts, and no metric is looked at" in said
-    assert "9 made-up texts" in (tmp_path / "out" / "README.md").read_text()
+    assert "no recipe here: the graphs are checked on made-up rows, and no metric is looked at" in said
+    assert "9 made-up rows" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.slow

@@ -9,10 +9,11 @@ import torch
 
 from tests.train.runs import small
 from unisono.deploy.gate import Gated, gated
+from unisono.deploy.madeup import made_up
 from unisono.deploy.onnxfile import to_onnx
 from unisono.deploy.plan import ENCODER, plan
 from unisono.deploy.quantize import to_int8
-from unisono.deploy.rows import Data, made_up
+from unisono.deploy.rows import Data
 from unisono.deploy.scores import Base, Scored, in_memory, scored
 from unisono.model import MultiTaskModel
 from unisono.prepare import build_model, read_tables

@@ -39,9 +39,9 @@ class InTorch:
         self.graphs = {graph.name: graph for graph in planned.graphs()}
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        encoder = self.graphs["encoder"]
-        states = self.run("encoder", {name: pack.fields[name] for name in encoder.inputs})["states"]
-        return [self.run(graph, {"states": states, "index": places}) for graph, places in asked]
+        inputs = pack.inputs(self.run)
+        states = self.run("encoder", {name: inputs[name] for name in self.graphs["encoder"].inputs})["states"]
+        return [self.run(graph, {"states": states, **fields}) for graph, fields in asked]
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         return running(self.graphs[graph].module)(fields)

@@ -108,7 +108,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
         '"../head.onnx" is no plain name of a file in the folder',
     ),
     "an absolute path": (rewritten(lambda m: m["files"].update({"/etc/passwd": "0" * 64})), "is no plain name"),
-    "another format": (rewritten(lambda m: m.update(format=2)), "format 2, this runtime reads format 1"),
+    "another format": (rewritten(lambda m: m.update(format=3)), "format 3, this runtime reads format 2"),
+    "stems that are not told": (rewritten(lambda m: m.update(format=2)), "\"stems\" is missing"),
     "no tasks": (rewritten(lambda m: m.update(tasks={})), "no task"),
     "a strange kind": (
         rewritten(lambda m: m["tasks"]["like"].update(kind="detect")),

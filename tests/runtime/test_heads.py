@@ -28,7 +28,8 @@ def examples_of(case: Case, rows) -> list[dict[str, np.ndarray]]:
     for row in rows:
         seen = case.tokens(row)
         sizes = seen.pop("segments", [len(seen["ids"])])
-        out += [{**seen, "ids": np.arange(n, dtype=np.int32)} for n in sizes if n]
+        sides = [(side, n) for side, n in enumerate(sizes) if n]
+        out += [{**seen, "ids": np.arange(n, dtype=np.int32), "side": np.array([side])} for side, n in sides]
     return out
 
 

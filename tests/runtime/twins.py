@@ -34,7 +34,7 @@ def twin(kind: str, head: Head) -> Twin:
     inputs = HEADS[kind].roles[: 2 if kind in ("span", "match") else 1]
     decode = Fields(dict(ready.decode), "decode")
     step = "step" if ready.steps else None
-    task = Task("task", kind, inputs, (), kind == "match", 512, 8, "head", step, ready.reads, decode)
+    task = Task("task", kind, inputs, (), {}, kind == "match", 512, None, 8, "head", step, ready.reads, decode)
     return HEADS[kind](task, ready.files, running(ready.steps["step"].module) if step else None)
 
 

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from torch.testing import assert_close
 
 from unisono.packed import Layout
+from unisono.runtime.stems.image import fit
 from unisono.stems import ImageStem
 from unisono.stems.augment import coloured
-from unisono.stems.image import fit, sines
+from unisono.stems.image import sines
 
 pytest.importorskip("PIL")
 

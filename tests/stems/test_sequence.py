@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from unisono.packed import Layout
+from unisono.runtime.stems.symbols import Unreadable, clean, guess, reverse_complement, symbols
 from unisono.stems import SequenceStem, find_stem
-from unisono.stems.symbols import Unreadable, clean, guess, reverse_complement, symbols
 
 SMILES = [
     "CC(=O)Oc1ccccc1C(=O)O",

@@ -26,7 +26,7 @@ def card(planned: Plan, variant: Variant, target: Target, compared: Compared | N
         "|---|---|---|---:|---|---:|---:|",
     ]
     for task, found in variant.checked.items():
-        rows = f"{found.rows} {'made-up texts' if found.made_up else 'held-out rows'}"
+        rows = f"{found.rows} {'made-up rows' if found.made_up else 'held-out rows'}"
         score = variant.scores.get(task)
         told = f"{score.metric} | {score.model:.4f} | {score.exported:.4f}" if score else "| |"
         lines.append(f"| {task} | {planned.model.tasks[task].kind.name} | {rows} | {found.gap:.1g} | {told} |")

@@ -67,7 +67,7 @@ def export(
         out: the folder, or the file ``.onnx`` where all goes into one; an export that is there is replaced.
         source: what the manifest says that it was made from.
         recipe: of the model's run: its held-out rows are what the graphs are checked on. Without it, or without its
-            data, they are checked on made-up texts, and no metric can be looked at.
+            data, they are checked on made-up rows, and no metric can be looked at.
         told: hears what is being done.
 
     Raises:
@@ -147,10 +147,10 @@ def _packages(
 
 def _data(recipe: Recipe | None, planned: Plan, told: Told) -> Data:
     if recipe is None:
-        told("no recipe here: the graphs are checked on made-up texts, and no metric is looked at")
+        told("no recipe here: the graphs are checked on made-up rows, and no metric is looked at")
         return Data({})
     try:
         return Data.of(recipe, planned.model, list(planned.heads))
     except (DataError, OSError) as reason:
-        told(f"no data at hand, so made-up texts stand in and no metric is looked at: {str(reason).splitlines()[0]}")
+        told(f"no data at hand, so made-up rows stand in and no metric is looked at: {str(reason).splitlines()[0]}")
         return Data({})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unisono.deploy.errors import ExportError
-from unisono.deploy.plan import ENCODER, Plan
+from unisono.deploy.plan import Plan
 from unisono.deploy.quantize import Ranges, candidates, to_int8
 from unisono.deploy.rows import Example
 from unisono.deploy.scores import Base, Scored, in_memory, scored
@@ -96,7 +96,7 @@ def _by_harm(
     plain = {name: Session(proto) for name, proto in protos.items()}
     harm: dict[tuple[str, str], float] = {}
     for graph, proto in protos.items():
-        own = [task for task in tasks if graph == ENCODER or graph in {g.name for g in planned.graphs_of(task)}]
+        own = [t for t in tasks if graph in {g.name for g in (*planned.below(t), *planned.graphs_of(t))}]
         every = candidates(proto)
         for node in every if own else ():
             only = to_int8(proto, keep=every.keys() - {node}, ranges=(ranges or {}).get(graph))

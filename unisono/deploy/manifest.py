@@ -10,17 +10,22 @@ from tokenizers import Tokenizer
 from unisono import __version__
 from unisono.deploy.graph import Graph
 from unisono.deploy.plan import ENCODER, Plan
-from unisono.runtime.manifest import FORMAT
+from unisono.runtime.manifest import FORMATS
+from unisono.tasks import stem_of
 
 TOKENIZER = "tokenizer.json"
 
 
 def texts(plan: Plan) -> dict[str, str]:
     """The files beside graphs and manifest: name -> content."""
-    out = {TOKENIZER: _tokenizer(plan)}
+    out = {TOKENIZER: _tokenizer(plan)} if _reads_text(plan) else {}
     for head in plan.heads.values():
         out |= head.files
     return out
+
+
+def _reads_text(plan: Plan) -> bool:
+    return not plan.stems or "text" in plan.stems
 
 
 def _tokenizer(plan: Plan) -> str:
@@ -42,11 +47,16 @@ def manifest(
         digests: file -> its SHA-256, of every file but the manifest and the card.
         told: further entries, such as the scores.
     """
-    trunk, text = plan.model.trunk, plan.model.text
+    trunk = plan.model.trunk
+    text = {"text": {"tokenizer": TOKENIZER, "max_length": plan.model.text.max_length}} if _reads_text(plan) else {}
+    stems = {
+        name: {"graph": stem.graph.name, "most": stem.reader.most, "read": stem.reader.told()}
+        for name, stem in plan.stems.items()
+    }
     graphs = {graph.name: _graph(graph, f"{graph.name}{suffix}", digests) for graph in plan.graphs()}
     named = {entry["file"] for entry in graphs.values()}
     return {
-        "format": FORMAT,
+        "format": FORMATS[bool(stems)],
         "unisono": __version__,
         "created_from": source,
         "precision": precision,
@@ -57,7 +67,8 @@ def manifest(
             "types": trunk.takes_types,
             "positions": trunk.takes_positions,
         },
-        "text": {"tokenizer": TOKENIZER, "max_length": text.max_length},
+        **text,
+        **({"stems": stems} if stems else {}),
         "graphs": graphs,
         "files": {name: digest for name, digest in digests.items() if name not in named},
         "tasks": {name: _task(plan, name) for name in plan.heads},
@@ -72,10 +83,12 @@ def _graph(graph: Graph, file: str, digests: Mapping[str, str]) -> dict[str, Any
 def _task(plan: Plan, name: str) -> dict[str, Any]:
     spec, head = plan.model.tasks[name], plan.heads[name]
     roles = {role: told.kind for role, told in spec.kind.inputs.items() if role in spec.roles}
+    stems = {role: stem for role, told in spec.kind.inputs.items() if (stem := stem_of(told)) in spec.stems}
     return {
         "kind": spec.kind.name,
         "inputs": spec.inputs,
         "optional": [role for role in roles if role not in spec.inputs],
+        **({"roles": stems} if plan.stems else {}),
         "any_input": spec.kind.any_input,
         "apart": spec.kind.apart,
         "words": spec.kind.words,

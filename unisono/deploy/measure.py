@@ -9,8 +9,9 @@ from statistics import median
 
 import torch
 
+from unisono.deploy.madeup import made_up
 from unisono.deploy.plan import Plan
-from unisono.deploy.rows import Data, made_up, spread
+from unisono.deploy.rows import Data, spread
 from unisono.deploy.scores import Scored, asked_of, in_memory
 from unisono.deploy.variant import Variant
 from unisono.heads import Prediction, Row

@@ -16,8 +16,11 @@ from unisono.runtime.manifest import IN_ONE
 def check(planned: Plan) -> None:
     """
     Raises:
-        ExportError: a head that writes, whose steps are a graph of their own.
+        ExportError: inputs that are no texts, or a head that writes, whose steps are a graph of their own.
     """
+    if planned.stems:
+        others = " and ".join(name for name in planned.stems if name != "text")
+        raise ExportError(f"one file holds tasks of texts alone, and these read {others}: export without --one-file")
     several = [task for task, head in planned.heads.items() if head.steps]
     if several:
         rest = " ".join(f"--task {task}" for task in planned.heads if task not in several)

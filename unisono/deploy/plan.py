@@ -10,7 +10,12 @@ from unisono.deploy.encoder import encoder_graph
 from unisono.deploy.errors import ExportError
 from unisono.deploy.graph import Graph
 from unisono.deploy.heads import Exported, exported
+from unisono.deploy.stems import ExportedStem, exported_stem, unfit
 from unisono.model import MultiTaskModel
+from unisono.runtime.inputs import Inputs
+from unisono.runtime.manifest import STEMS
+from unisono.runtime.stems import Text
+from unisono.runtime.text import Reader
 
 ENCODER = "encoder"
 
@@ -20,20 +25,29 @@ class Plan:
     """What is written.
 
     Args:
-        model: in evaluation mode. ``encoder``: its stem and trunk.
+        model: in evaluation mode. ``encoder``: its trunk, with the word table where there are no ``stems``.
+        stems: name -> stem; none where texts are all that the tasks read.
         heads: task -> its head.
+        inputs: lays examples in packs, as the runtime does.
     """
 
     model: MultiTaskModel
     encoder: Graph
+    stems: Mapping[str, ExportedStem]
     heads: Mapping[str, Exported]
+    inputs: Inputs
 
     def graphs_of(self, task: str) -> list[Graph]:
         """Those of a task's head."""
         return [self.heads[task].graph, *self.heads[task].steps.values()]
 
+    def below(self, task: str) -> list[Graph]:
+        """Those that a task's head stands on."""
+        return [*(self.stems[name].graph for name in self.model.tasks[task].stems if self.stems), self.encoder]
+
     def graphs(self) -> Iterator[Graph]:
         """All of them; their names, and so those of their files, are different."""
+        yield from (stem.graph for stem in self.stems.values())
         yield self.encoder
         for task in self.heads:
             yield from self.graphs_of(task)
@@ -57,8 +71,8 @@ def plan(model: MultiTaskModel, tasks: Sequence[str] = ()) -> Plan:
     names = _names(chosen)
     for task in chosen:
         try:
-            if strange := [stem for stem in model.tasks[task].stems if stem != "text"]:
-                raise ExportError(f"input of the stem {' and '.join(strange)} cannot be exported")
+            if strange := [why for name, stem in model.stems_of(task).items() if (why := unfit(stem, name))]:
+                raise ExportError(strange[0])
             heads[task] = exported(model.head(task), names[task])
         except ExportError as error:
             refused[task] = str(error)
@@ -68,13 +82,26 @@ def plan(model: MultiTaskModel, tasks: Sequence[str] = ()) -> Plan:
         raise ExportError(
             "\n".join(f'task "{t}" (kind {model.tasks[t].kind.name}): {why}; {way}' for t, why in refused.items())
         )
-    return Plan(model, encoder_graph(model), heads)
+    stems = _stems(model, chosen)
+    readers = {name: stem.reader for name, stem in stems.items()}
+    if not stems:
+        readers["text"] = Text(Reader(model.text.tokenizer.backend_tokenizer.to_str()), model.text.max_length)
+    inputs = Inputs(readers, {name: name for name in stems})
+    return Plan(model, encoder_graph(model, texts=not stems), stems, heads, inputs)
+
+
+def _stems(model: MultiTaskModel, tasks: Sequence[str]) -> dict[str, ExportedStem]:
+    """Name -> stem, of all that the tasks read; none if that is texts alone."""
+    used = {name: stem for task in tasks for name, stem in model.stems_of(task).items()}
+    if list(used) == ["text"]:
+        return {}
+    return {n: exported_stem(s, model.marks.get(n), n) for n, s in used.items()}
 
 
 def _names(tasks: Sequence[str]) -> dict[str, str]:
     """Task -> a name that any file system takes; no two alike, in capitals or not."""
     out: dict[str, str] = {}
-    taken = {ENCODER, "tokenizer", "unisono", "readme"}
+    taken = {ENCODER, *STEMS, "tokenizer", "unisono", "readme"}
     for task in tasks:
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", task).strip("-") or "task"
         name, number = plain, 2

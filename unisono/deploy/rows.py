@@ -1,8 +1,7 @@
-"""rows: what an export is checked on: held-out rows of the run's recipe, or texts made up where there are none."""
+"""rows: what an export is checked on: held-out rows of the run's recipe, or rows made up where there are none."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unisono.data import Examples, Rows
+from unisono.deploy.madeup import made_up
 from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, encode, read_tables
 from unisono.recipe import Recipe
@@ -66,26 +66,6 @@ class Data:
             return _encoded(model, task, made_up(model, task, most))
         rows = self.tables.rows[task]["train"]
         return _encoded(model, task, [rows[i] for i in spread(len(rows), most)])
-
-
-_WORDS = "a we they ship 1999 blue quickly naïve don't Zürich — , . ? ( ) % the and"
-
-
-def made_up(model: MultiTaskModel, task: str, count: int) -> list[dict[str, Any]]:
-    """Rows of random words, from none but one word to many; the same for the same count."""
-    draw = random.Random(count)
-    spec = model.tasks[task]
-
-    def text(most: int) -> str:
-        return " ".join(draw.choices(_WORDS.split(), k=draw.randint(1, most)))
-
-    roles = [role for role in spec.kind.inputs if role in spec.roles]
-    out = []
-    for at in range(count):
-        most = (1, 6, 30, 90)[at % 4]
-        row: dict[str, Any] = {role: text(most) for role in roles}
-        out.append({"tokens": row["tokens"].split()} if spec.kind.words else row)
-    return out
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -55,8 +55,8 @@ class Packages:
         self._packages = run
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        states = self.run(ENCODER, pack.fields)[STATES]
-        return [self.run(graph, {STATES: states, "index": places}) for graph, places in asked]
+        states = self.run(ENCODER, pack.inputs(self.run))[STATES]
+        return [self.run(graph, {STATES: states, **fields}) for graph, fields in asked]
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         feed = {name: torch.from_numpy(np.asarray(value, order="C")) for name, value in fields.items()}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from unisono.deploy.encoder import STATES, encoder_feed
+from unisono.deploy.encoder import STATES
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.plan import ENCODER, Plan
 from unisono.deploy.rows import Data, Example
 from unisono.deploy.scores import Scored
+from unisono.inputs import SEQUENCES, alone, sequences
 from unisono.packed import Packed, passes
 
 EXACT = 1e-4  # how far an output in fp32 may be from the model's, in units of the largest output where that is over 1
@@ -60,7 +62,7 @@ def pairs(
     for places in passes([plan.model.length(task, e) for e in examples], 2048):
         batch = plan.model.collate(task, [examples[i] for i in places])
         states = plan.model.states(batch.inputs)
-        given = run[ENCODER](encoder_feed(plan.model, batch.inputs))[STATES]
+        given = run[ENCODER](_fed(plan, task, [examples[places[i]] for i in batch.order], run))[STATES]
         yield STATES, given, states.values
         found = run[head.graph.name](head.feed(Packed(given, states.layout), batch.targets))
         for name, wanted in head.expected(states, batch.targets).items():
@@ -68,6 +70,21 @@ def pairs(
         if head.walk is not None:
             for logits, wanted in head.walk(states, found, run[head.steps["step"].name]):
                 yield "logits", logits, wanted
+
+
+def _fed(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]) -> dict[str, Tensor]:
+    """What the encoder's graph takes of a batch, laid out by the runtime's own code."""
+
+    def of(graph: str, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = run[graph]({name: torch.from_numpy(np.asarray(value, order="C")) for name, value in fields.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    spec = plan.model.tasks[task]
+    if spec.sides:
+        numbered = [{**e, SEQUENCES: own} for e, own in zip(examples, sequences(examples), strict=True)]
+        examples = alone(numbered, spec.sides, spec.stems)
+    fed = plan.inputs.pack([(spec.stems, {**example}) for example in examples]).inputs(of)
+    return {name: torch.from_numpy(fed[name]) for name in plan.encoder.inputs}
 
 
 def check(plan: Plan, run: Mapping[str, Run], data: Data, rows: int) -> dict[str, Checked]:

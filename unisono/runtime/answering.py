@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from .graphs import Arrays, Asked
 from .heads import Example, Head
-from .pack import Pack, passes
+from .inputs import Inputs
+from .pack import Pack, length, passes
 from .questions import Answer, Prediction, Question, Row, Unanswerable
 
 PLACES = 8192  # of the grid of one pass
@@ -43,7 +44,7 @@ class _Found:
 
 
 def answers(
-    heads: Mapping[str, Head], run: Run, questions: Sequence[Question], encoded: Encoded
+    heads: Mapping[str, Head], inputs: Inputs, run: Run, questions: Sequence[Question], encoded: Encoded
 ) -> Iterator[Answer | None]:
     """Answers as they are found; None after a piece of work that gave none, so that other work may come between.
 
@@ -51,33 +52,34 @@ def answers(
     step take turns, one step each.
 
     Args:
-        run: a pass of the encoder with the heads' graphs behind it.
+        inputs: lay examples in a pack. ``run``: a pass of the encoder with the heads' graphs behind it.
         encoded: the examples of each question, or why it has none.
     """
-    sequences: list[Example] = []
-    numbers: dict[tuple[bytes, bytes], int] = {}
+    sequences: list[tuple[Sequence[str], Example]] = []
+    numbers: dict[tuple[Any, ...], int] = {}
     parts: list[list[_Part]] = []  # of each sequence
     for at, made in enumerate(encoded):
         if isinstance(made, str):
             yield Answer(at, Unanswerable(made))
             continue
         for place, example in enumerate(made):
-            key = (example["ids"].tobytes(), example["types"].tobytes() if "types" in example else b"")
-            number = numbers.setdefault(key, len(sequences))
+            stems = heads[questions[at].task].task.stems
+            number = numbers.setdefault(inputs.key(stems, example), len(sequences))
             if number == len(sequences):
-                sequences.append(example)
+                sequences.append((stems, example))
                 parts.append([])
             parts[number].append(_Part(at, place, example, number))
     found = _Found(heads, questions, encoded)
     running: list[Iterator[list[Answer]]] = []
-    for chosen in passes([len(s["ids"]) for s in sequences], PLACES):
-        pack = Pack([sequences[number] for number in chosen])
+    for chosen in passes([length(example) for _, example in sequences], PLACES):
+        pack = inputs.pack([sequences[number] for number in chosen])
         groups = _groups(heads, questions, [p._replace(sequence=i) for i, n in enumerate(chosen) for p in parts[n]])
         asked = []
         for task, group in groups:
             head = heads[task]
-            index = head.index(pack, [part.sequence for part in group], [part.example for part in group])
-            asked.append(Asked(head.task.graph, index))
+            examples = [part.example for part in group]
+            index = head.index(pack, [part.sequence for part in group], examples)
+            asked.append(Asked(head.task.graph, {"index": index, **head.more(examples)}))
         for (task, group), outputs in zip(groups, run(pack, asked), strict=True):
             running.append(_decoded(heads[task], questions, group, outputs, found))
         yield from turn(running)

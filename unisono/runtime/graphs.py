@@ -15,10 +15,10 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Asked(NamedTuple):
-    """A head's graph, and the places of the pack that it is to read: its input ``index``."""
+    """A head's graph, and its inputs beside the states: ``index``, the places of the pack that it is to read."""
 
     graph: str
-    places: np.ndarray
+    fields: Arrays
 
 
 class Pass(Protocol):
@@ -39,11 +39,11 @@ class Graphs:
     """
 
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
-        steps = {task.step for task in bundle.manifest.tasks.values()}
+        large = {"encoder", *(task.step for task in bundle.manifest.tasks.values())}
+        large |= {stem.graph for stem in bundle.manifest.stems.values()}
         # A head is a few small products: threads would cost more than they bring.
         self._sessions = {
-            name: session(content, name, threads if name == "encoder" or name in steps else 1)
-            for name, content in bundle.graphs.items()
+            name: session(content, name, threads if name in large else 1) for name, content in bundle.graphs.items()
         }
         told = bundle.manifest.graphs
         for name, opened in self._sessions.items():
@@ -54,8 +54,9 @@ class Graphs:
         self._outputs = {name: list(graph.outputs) for name, graph in told.items()}
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        (states,) = self._sessions["encoder"].run(["states"], {name: pack.fields[name] for name in self._reads})
-        return [self.run(graph, {"states": states, "index": places}) for graph, places in asked]
+        inputs = pack.inputs(self.run)
+        (states,) = self._sessions["encoder"].run(["states"], {name: inputs[name] for name in self._reads})
+        return [self.run(graph, {"states": states, **fields}) for graph, fields in asked]
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         names = self._outputs[graph]
@@ -78,7 +79,7 @@ class OneGraph:
                 raise Damaged(f'task "{task.name}": the graph has no inputs or outputs for it')
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        given = {f"{graph}.index": places for graph, places in asked}
+        given = {f"{graph}.{name}": value for graph, fields in asked for name, value in fields.items()}
         fields = {
             name: pack.fields[name]
             if name in pack.fields

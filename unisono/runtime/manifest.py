@@ -10,9 +10,10 @@ from typing import Any
 from .errors import Damaged
 from .fields import Fields
 
-FORMAT = 1
+FORMATS = (1, 2)  # the first where texts are all that is read, the second where stems have graphs of their own
 MANIFEST = "unisono.json"
 IN_ONE = "unisono."  # begins the names of metadata entries of an export that is one file
+STEMS = ("text", "image", "sequence", "audio", "table")
 KINDS = (
     "answer",
     "caption",
@@ -55,8 +56,11 @@ class Task:
 
     Args:
         inputs: the roles that a row is asked for; ``optional``: others that it was taught with.
+        roles: every role that a row may bring -> the stem that reads it, in the order in which inputs lie in a row's
+            sequence; empty where texts are all that the export reads.
         any_input: of several inputs a row may bring any.
-        max_length: tokens of a sequence at most, special ones counted.
+        max_length: tokens of a text at most, special ones counted.
+        most: vectors of another input at most; None: what its stem says.
         stride: tokens that neighbouring windows of a long context share.
         graph: the name of the head's graph; ``step``: of that of one step of a head that writes.
         reads: what the graph's index is: the first token of each sequence, their grid, or places in the pack.
@@ -67,8 +71,10 @@ class Task:
     kind: str
     inputs: tuple[str, ...]
     optional: tuple[str, ...]
+    roles: Mapping[str, str]
     any_input: bool
     max_length: int
+    most: int | None
     stride: int
     graph: str
     step: str | None
@@ -80,20 +86,48 @@ class Task:
         """The inputs without which there is no answer; none where any of them will do."""
         return () if self.any_input and len(self.inputs) > 1 else self.inputs
 
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that read its inputs, in the order in which these lie in a row's sequence."""
+        return tuple(dict.fromkeys(self.roles.values())) or ("text",)
+
+    def holds(self, role: str) -> str:
+        """What is to be given in a role: text, tokens, image, audio, sequence or record (of a table)."""
+        if role == "tokens":
+            return role
+        stem = self.roles.get(role, "text")
+        return "record" if stem == "table" else stem
+
+
+@dataclass(frozen=True)
+class Stem:
+    """What reads one kind of input.
+
+    Args:
+        graph: the name of the graph that makes vectors of it. ``most``: vectors of a row at most.
+        read: how it is read; each stem reads its own.
+    """
+
+    graph: str
+    most: int
+    read: Fields
+
 
 @dataclass(frozen=True)
 class Manifest:
     """A whole export.
 
     Args:
-        max_length: tokens of a text at most. ``tokenizer``: the name of its file.
+        max_length: tokens of a text at most. ``tokenizer``: the name of its file; None: no task reads a text.
+        stems: name -> stem; none where texts are all that is read: the encoder's graph then takes tokens.
         graphs: name -> graph; ``files``: name of any other file -> its SHA-256, None where the export is one file.
         told: all that was said, for people.
     """
 
     precision: str
     max_length: int
-    tokenizer: str
+    tokenizer: str | None
+    stems: Mapping[str, Stem]
     graphs: Mapping[str, Graph]
     files: Mapping[str, str | None]
     tasks: Mapping[str, Task]
@@ -112,30 +146,36 @@ class Manifest:
         """
         said = Fields(content, where)
         version = said.whole("format", 1, 1 << 30)
-        if version != FORMAT:
-            raise Damaged(f"{where}: format {version}, this runtime reads format {FORMAT}; install a newer one")
-        trunk, text = said.within("trunk"), said.within("text")
-        most = trunk.whole("most", 4, LONGEST) if trunk.has("most") else LONGEST
-        longest = min(most, text.whole("max_length", 4, LONGEST))
+        if version not in FORMATS:
+            raise Damaged(f"{where}: format {version}, this runtime reads format {FORMATS[-1]}; install a newer one")
+        stems = {name: _stem(stem) for name, stem in said.within("stems").each()} if version > 1 else {}
+        if strange := [name for name in stems if name not in STEMS]:
+            raise Damaged(f'{where}: no stem "{strange[0][:100]}" is known')
+        trunk = said.within("trunk")
+        longest = trunk.whole("most", 4, LONGEST) if trunk.has("most") else LONGEST
+        tokenizer = None
+        if not stems or "text" in stems:
+            text = said.within("text")
+            longest, tokenizer = min(longest, text.whole("max_length", 4, LONGEST)), text.text("tokenizer")
         graphs = {name: _graph(graph, one_file) for name, graph in said.within("graphs").each()}
         digests = said.within("files")
         files = {name: None if one_file else _digest(digests, name) for name in digests.values}
         for name in [*files, *(graph.file for graph in graphs.values() if graph.file is not None)]:
             if not _FILE.fullmatch(name):
                 raise Damaged(f'{where}: "{name[:100]}" is no plain name of a file in the folder')
-        tasks = {name: _task(name, task, longest) for name, task in said.within("tasks").each()}
+        tasks = {name: _task(name, task, longest, stems) for name, task in said.within("tasks").each()}
         if not tasks:
             raise Damaged(f"{where}: no task")
-        tokenizer = text.text("tokenizer")
         known = set(files) if one_file else {*files, *graphs}
-        if tokenizer not in files:
+        if tokenizer is not None and tokenizer not in files:
             raise Damaged(f'{where}: text: tokenizer: "{tokenizer}" is none of its files')
         if not one_file:
-            for name in ["encoder", *(n for t in tasks.values() for n in (t.graph, t.step) if n is not None)]:
+            named = [*(s.graph for s in stems.values()), *(n for t in tasks.values() for n in (t.graph, t.step) if n)]
+            for name in ["encoder", *named]:
                 if name not in known:
                     raise Damaged(f'{where}: no graph "{name}"')
         precision = said.text("precision", PRECISIONS)
-        return cls(precision, longest, tokenizer, graphs, files, tasks, said.values)
+        return cls(precision, longest, tokenizer, stems, graphs, files, tasks, said.values)
 
 
 def _graph(said: Fields, one_file: bool) -> Graph:
@@ -150,15 +190,31 @@ def _digest(said: Fields, name: str) -> str:
     return found
 
 
-def _task(name: str, said: Fields, longest: int) -> Task:
+def _stem(said: Fields) -> Stem:
+    return Stem(said.text("graph"), said.whole("most", 1, LONGEST), said.within("read"))
+
+
+def _task(name: str, said: Fields, longest: int, stems: Mapping[str, Stem]) -> Task:
     kind = said.text("kind", KINDS)
+    own = said.whole("max_length", 1, LONGEST) if said.has("max_length") else None
+    if own is not None and own < 4 and not stems:
+        raise said.wrong("max_length", "at least 4")
+    roles = {}
+    if stems:
+        told = said.within("roles")
+        roles = {role: told.text(role, tuple(stems)) for role in told.values}
+    inputs = said.texts("inputs", least=1)
+    if stems and not set(inputs) <= set(roles):
+        raise said.wrong("roles", "a stem for each of the inputs")
     return Task(
         name,
         kind,
-        inputs=said.texts("inputs", least=1),
+        inputs=inputs,
         optional=said.texts("optional"),
+        roles=roles,
         any_input=said.flag("any_input"),
-        max_length=min(longest, said.whole("max_length", 4, LONGEST)) if said.has("max_length") else longest,
+        max_length=min(longest, own or longest),
+        most=own,
         stride=said.whole("stride", 0, LONGEST) if said.has("stride") else 0,
         graph=said.text("graph"),
         step=said.text("step") if said.has("step") else None,

@@ -1,41 +1,75 @@
-"""Pack: sequences of tokens laid end to end without padding, as the graphs take them."""
+"""Pack: sequences of vectors laid end to end without padding, as the graphs take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+Arrays = Mapping[str, np.ndarray]
+RunGraph = Callable[[str, Arrays], Arrays]  # a graph's name and its inputs -> its outputs
 
-class Pack:
-    """B sequences of N tokens.
+# Field of an example: how many vectors each of its task's stems gives, 0 where its input is missing. One of texts alone
+# has none.
+SEGMENTS = "segments"
+
+
+class Part(NamedTuple):
+    """Vectors of a pack that one call of a stem's graph gives.
 
     Args:
-        sequences: of each ``ids`` (L,), and ``types`` (L,) unless all are 0.
-
-    Attributes:
-        starts, lengths: (B,) the first token of each sequence, and how many it has.
-        grid: (B, L) the token at each place of each sequence, N where there is none.
-        fields: the inputs of an encoder's graph, int64: ``ids``, ``types``, ``positions`` (N,), ``grid``, and ``place``
-            (N,), where in the grid each token is.
+        graph: its name. ``fields``: its inputs.
+        places: (n,) where in the pack its n vectors go.
     """
 
-    def __init__(self, sequences: Sequence[Mapping[str, np.ndarray]]) -> None:
-        self.lengths = np.array([len(s["ids"]) for s in sequences])
+    graph: str
+    fields: Arrays
+    places: np.ndarray
+
+
+class Pack:
+    """B sequences of N vectors.
+
+    Args:
+        sequences: of each ``segments`` (S,), or of texts alone ``ids`` (L,); and ``types`` (L,) unless all are 0.
+        parts: what gives their vectors; none: the encoder's graph itself, of ``ids``.
+
+    Attributes:
+        starts, lengths: (B,) the first vector of each sequence, and how many it has.
+        grid: (B, L) the vector at each place of each sequence, N where there is none.
+        fields: the inputs of an encoder's graph, int64: ``ids``, ``types``, ``positions`` (N,), ``grid``, and ``place``
+            (N,), where in the grid each vector is.
+    """
+
+    def __init__(self, sequences: Sequence[Arrays], parts: Sequence[Part] = ()) -> None:
+        self.parts = parts
+        self.lengths = np.array([length(s) for s in sequences])
         ends = np.cumsum(self.lengths)
         self.starts = ends - self.lengths
         total, longest = int(ends[-1]), int(self.lengths.max())
         at = np.arange(longest)
         self.grid = np.where(at < self.lengths[:, None], self.starts[:, None] + at, total)  # (B, L)
         positions = np.arange(total) - np.repeat(self.starts, self.lengths)
-        types = [s["types"] if "types" in s else np.zeros(len(s["ids"]), np.int32) for s in sequences]
+        types = [s["types"] if "types" in s else np.zeros(length(s), np.int32) for s in sequences]
         self.fields = {
-            "ids": np.concatenate([s["ids"] for s in sequences]).astype(np.int64),
             "types": np.concatenate(types).astype(np.int64),
             "positions": positions,
             "grid": self.grid,
             "place": positions + np.repeat(np.arange(len(sequences)) * longest, self.lengths),
         }
+        if not parts:
+            self.fields["ids"] = np.concatenate([s["ids"] for s in sequences]).astype(np.int64)
+
+    def inputs(self, run: RunGraph) -> dict[str, np.ndarray]:
+        """What the encoder's graph takes: ``fields``, and where stems have graphs of their own ``values`` (N, D_in)."""
+        if not self.parts:
+            return dict(self.fields)
+        found = [run(part.graph, part.fields)["values"] for part in self.parts]
+        values = np.empty((int(self.lengths.sum()), found[0].shape[1]), np.float32)
+        for part, own in zip(self.parts, found, strict=True):
+            values[part.places] = own
+        return {**self.fields, "values": values}
 
     def gridded(self, numbers: Sequence[int]) -> np.ndarray:
         """(b, l): the grid of some of the sequences."""
@@ -43,10 +77,15 @@ class Pack:
         return np.ascontiguousarray(self.grid[rows, : self.lengths[rows].max()])
 
 
+def length(example: Arrays) -> int:
+    """How many vectors an example has."""
+    return int(example[SEGMENTS].sum()) if SEGMENTS in example else len(example["ids"])
+
+
 def passes(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """Cuts sequences into packs, like lengths together, whose grids have at most ``most`` places; yields their numbers.
 
-    Attention is laid out as a grid: it is this that takes memory, not the tokens.
+    Attention is laid out as a grid: it is this that takes memory, not the vectors.
     """
     pack: list[int] = []
     for number in sorted(range(len(lengths)), key=lambda n: (lengths[n], n)):

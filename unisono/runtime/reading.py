@@ -7,19 +7,20 @@ from typing import Any
 
 from .errors import BadInput
 from .heads import Example, Head
+from .inputs import Inputs
 from .questions import Row
-from .text import Reader
 
 MOST_TEXT = 1_000_000  # characters of a text; what comes after the first few thousand is cut off anyway
 MOST_WORDS = 200_000
+_SPELT = ("text", "sequence")  # stems whose inputs are texts; the others look at theirs themselves
 
 
-def read(head: Head, reader: Reader, rows: Sequence[Row]) -> list[list[Example] | str]:
+def read(head: Head, inputs: Inputs, rows: Sequence[Row]) -> list[list[Example] | str]:
     """The examples of each row; for a row that has no input, or one of the wrong type, the reason instead."""
     out: list[list[Example] | str] = [_unfit(head, row) for row in rows]
     fit = [at for at, reason in enumerate(out) if not reason]
     if fit:
-        for at, made in zip(fit, head.examples(reader, [rows[at] for at in fit]), strict=True):
+        for at, made in zip(fit, head.examples(inputs, [rows[at] for at in fit]), strict=True):
             out[at] = made
     return out
 
@@ -46,7 +47,8 @@ def _unfit(head: Head, row: Row) -> str:
     must = [name for name in head.task.required if name not in given]
     if must or not given:
         return f"no input: {' and '.join(must or head.task.inputs)} missing"
-    return next((reason for name, value in given.items() if (reason := _wrong(name, value, head.words))), "")
+    spelt = {name: value for name, value in given.items() if head.task.roles.get(name, "text") in _SPELT}
+    return next((reason for name, value in spelt.items() if (reason := _wrong(name, value, head.words))), "")
 
 
 def _wrong(name: str, value: Any, words: bool) -> str:

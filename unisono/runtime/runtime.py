@@ -10,15 +10,16 @@ from typing import Any
 
 from .answering import answers, rows_of, strange
 from .bundle import Bundle
-from .errors import BadInput, Damaged, ExportedError, NoTask
+from .errors import BadInput, ExportedError, NoTask
 from .graphs import Graphs, OneGraph, Pass
 from .heads import HEADS, Head
+from .inputs import Inputs
 from .manifest import Manifest, Task
 from .questions import Answer, Prediction, Question, Row, Unanswerable
 from .reading import MOST_TEXT, read, row_of
-from .text import Reader
 
-_AT_ONCE = 256  # rows that are read before any is answered
+FILES = {"image", "audio"}  # stems whose inputs are files
+_AT_ONCE = {True: 32, False: 256}  # rows that are read before any is answered: files, and others
 
 
 class Runtime:
@@ -34,10 +35,7 @@ class Runtime:
 
     def __init__(self, manifest: Manifest, files: Mapping[str, str], graphs: Pass, *, card: str = "") -> None:
         self.manifest, self.card, self._graphs = manifest, card, graphs
-        try:
-            self._reader = Reader(files[manifest.tokenizer])
-        except Exception as error:  # tokenizers raises a bare Exception
-            raise Damaged(f"{manifest.tokenizer}: no tokenizer ({str(error)[:100]})") from None
+        self._inputs = Inputs.of(manifest, files)
         self.heads: dict[str, Head] = {
             name: HEADS[task.kind](task, files, partial(graphs.run, task.step) if task.step else None)
             for name, task in manifest.tasks.items()
@@ -65,7 +63,7 @@ class Runtime:
     @property
     def text_tasks(self) -> list[str]:
         """The tasks whose one input is a text."""
-        return [name for name, task in self.tasks.items() if len(task.inputs) == 1]
+        return [name for name, task in self.tasks.items() if len(task.inputs) == 1 and task.stems == ("text",)]
 
     def head(self, task: str) -> Head:
         """
@@ -83,7 +81,7 @@ class Runtime:
 
         Args:
             rows: mappings with the task's input roles; a plain string stands for its one text (for a tagger: its words,
-                split at white space).
+                split at white space; of an image or a sound, its file).
             options: of tasks that write: ``beams``, ``max_new``, ``min_new``, ``language``.
 
         Raises:
@@ -95,8 +93,9 @@ class Runtime:
             raise ExportedError(reason)
         questions = [Question(task, row_of(head, row, at), options) for at, row in enumerate(rows)]
         out: list[Prediction] = []
-        for start in range(0, len(questions), _AT_ONCE):
-            for at, answer in enumerate(self._whole(questions[start : start + _AT_ONCE])):
+        at_once = _AT_ONCE[bool(FILES & set(head.task.stems))]
+        for start in range(0, len(questions), at_once):
+            for at, answer in enumerate(self._whole(questions[start : start + at_once])):
                 if isinstance(answer, Unanswerable):
                     raise BadInput(task, start + at, answer.reason)
                 out.append(answer)
@@ -126,8 +125,8 @@ class Runtime:
                 raise ExportedError(reason)
         texts = [text] if isinstance(text, str) else list(text)
         out: list[dict[str, Prediction]] = []
-        for start in range(0, len(texts), _AT_ONCE):
-            out += self._all(texts[start : start + _AT_ONCE], tasks, options)
+        for start in range(0, len(texts), _AT_ONCE[False]):
+            out += self._all(texts[start : start + _AT_ONCE[False]], tasks, options)
         return out[0] if isinstance(text, str) else out
 
     def _all(
@@ -137,14 +136,14 @@ class Runtime:
             if not isinstance(text, str) or len(text) > MOST_TEXT:
                 raise BadInput(tasks[0], at, f"a text of at most {MOST_TEXT:,} characters is expected")
         most = self.manifest.max_length
-        seen = [self._reader.tokens_of_text(text, most=most) for text in texts]
+        seen = [self._inputs.text.tokens_of_text(text, most=most) for text in texts]
         questions, encoded = [], []
         for text, tokens in zip(texts, seen, strict=True):
             for name in tasks:
                 questions.append(Question(name, {self.tasks[name].inputs[0]: text}, options.get(name, {})))
                 encoded.append([{"ids": tokens.ids, "words": tokens.words}])
         out: list[dict[str, Prediction]] = [{} for _ in texts]
-        found = _last(answers(self.heads, self._graphs, questions, encoded), len(questions))
+        found = _last(answers(self.heads, self._inputs, self._graphs, questions, encoded), len(questions))
         for number, prediction in enumerate(found):
             at, name = number // len(tasks), tasks[number % len(tasks)]
             if isinstance(prediction, Unanswerable):
@@ -159,10 +158,10 @@ class Runtime:
         encoded: list[Any] = [f'no task "{question.task[:100]}"' for question in questions]
         for task, rows in rows_of(questions).items():
             if task in self.heads:
-                made = read(self.heads[task], self._reader, [row for _, row in rows])
+                made = read(self.heads[task], self._inputs, [row for _, row in rows])
                 for (at, _), each in zip(rows, made, strict=True):
                     encoded[at] = strange(self.heads[task], questions[at].options) or each
-        yield from answers(self.heads, self._graphs, questions, encoded)
+        yield from answers(self.heads, self._inputs, self._graphs, questions, encoded)
 
     def _whole(self, questions: Sequence[Question]) -> list[Prediction | Unanswerable]:
         return _last(self.answers(questions), len(questions))

@@ -157,7 +157,7 @@ def face_of(name: str, task: Task, head: type[Head]) -> Face:
 def face_of_export(head: RuntimeHead) -> Face:
     """The face of an export's task; the same as that of the model's."""
     task = head.task
-    inputs = {role: "tokens" if role == "tokens" else "text" for role in task.inputs}
+    inputs = {role: task.holds(role) for role in task.inputs}
     beside = [role for role in PAIRS if role in task.optional]
     options = _options(head.options, getattr(head, "languages", ()))
     return _face(task.name, task.kind, inputs, beside, task.required, {}, options, stepwise=head.stepwise)

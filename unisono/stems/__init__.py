@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any
 
+from unisono.runtime.stems.tiling import Tiling
 from unisono.stems.audio import AudioStem
 from unisono.stems.audio_encoder import AudioEncoder
 from unisono.stems.base import Options as StemOptions
@@ -17,7 +18,6 @@ from unisono.stems.image_encoder import ImageEncoder
 from unisono.stems.sequence import SequenceStem
 from unisono.stems.table import TableStem
 from unisono.stems.text import TextStem
-from unisono.stems.tiling import Tiling
 
 __all__ = [
     "ENCODERS", "STEMS", "AudioEncoder", "AudioStem", "Contents", "Hiding", "ImageEncoder", "ImageStem", "SequenceStem",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unisono.dropout import Dropout
 from unisono.packed import Layout
+from unisono.runtime.stems.audio import Audio, Raw
 from unisono.sounds import Pcm, Unreadable, filterbank, log_mel, read_sound
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
@@ -90,6 +91,12 @@ class AudioStem(Stem, Hiding):
         self.options, self.fitted = options, dict(fitted)
         self.most = self._steps(ceil(options.seconds * 1000 / options.hop) + 1)
         self._filters = options.filters()
+        window, hop, _ = options.samples
+        raw = Raw(**options.pcm.model_dump()) if options.pcm else None
+        self.reader = Audio(
+            options.rate, options.seconds, options.bands, options.low, options.top, window, hop, options.subsample, raw,
+            self.most,
+        )  # fmt: skip
         self.mean: Tensor  # (M,)
         self.spread: Tensor  # (M,)
         for name in ("mean", "spread"):
@@ -178,19 +185,29 @@ class AudioStem(Stem, Hiding):
         elif self.training:
             x = self._masked(x, row, place, frames)
         at = (starts[row] + 1) * pace + place  # (ΣT,)
-        x = x.new_zeros(layout.total * pace, bands).index_copy(0, at, x).to(dtype)[None, None]
+        x = x.new_zeros(layout.total * pace, bands).index_copy(0, at, x).to(dtype)
         real = x.new_zeros(layout.total * pace).index_fill(0, at, 1.0)  # a place of a frame, not of a gap
-        for layer in self.layers:
-            x = F.gelu(layer(x))  # (1, C, N * pace / 2, M / 2)
-            real = real[:: layer.stride[0]]  # type: ignore[index]
-            x = x * real[:, None]
-        out = self.norm(self.project(x[0].transpose(0, 1).flatten(1)))  # (N, D_in)
+        out = self.convolved(x.view(-1, pace, bands), real.view(-1, pace))
         if hidden is not None:
             assert self.mask is not None
             out = torch.where(hidden[:, None], self.mask.to(out.dtype), out)
         start = self.start.to(out.dtype).expand(layout.count, -1)
         placed: Tensor = self.dropout(out.index_copy(0, starts, start))
         return placed
+
+    def convolved(self, frames: Tensor, real: Tensor) -> Tensor:
+        """(N, pace, M) frames of each vector, 0 where there are none -> (N, D_in).
+
+        Args:
+            real: (N, pace), 1 at a frame, 0 at a gap: there, a convolution's output is 0, too.
+        """
+        x = frames.flatten(0, 1)[None, None]  # (1, 1, N * pace, M)
+        for layer in self.layers:
+            x = F.gelu(layer(x))  # (1, C, N * pace / 2, M / 2)
+            real = real[:, :: layer.stride[0]]  # type: ignore[index]
+            x = x * real.reshape(-1, 1)
+        out: Tensor = self.norm(self.project(x[0].transpose(0, 1).flatten(1)))
+        return out
 
     def _masked(self, x: Tensor, row: Tensor, place: Tensor, frames: Tensor) -> Tensor:
         o = self.options

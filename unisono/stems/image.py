@@ -7,7 +7,6 @@ Dosovitskiy et al. 2021 (https://arxiv.org/abs/2010.11929); sine positions in tw
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -18,12 +17,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from unisono.packed import Layout
-from unisono.pictures import BadPicture, pixels, resized
+from unisono.runtime.stems import Image
+from unisono.runtime.stems.tiling import Tiling
 from unisono.runtime.tiles import TILE
 from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import MASKED, Contents, Hiding
-from unisono.stems.tiling import Tiling
 from unisono.views import TURN, VIEW
 
 CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
@@ -75,6 +74,7 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
         self.channels = 3 if options.colours == "rgb" else 1
         height, across = options.size or (options.longest, options.longest)
         self.most = 1 + height // options.patch * (across // options.patch)
+        self.reader = Image(options.patch, options.size, options.longest, self.channels, self.most)
         channels = [self.channels, *(options.channels * 2**i for i in range(options.convolutions))]
         steps: list[nn.Module] = []
         for before, after in pairwise(channels):
@@ -101,27 +101,13 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
             rows: each with ``image``: a file's name or its bytes, or a mapping with ``path`` or ``bytes``.
             max_length: vectors at most; an image of a fixed ``size`` does not heed it.
         """
-        return [self._tokens(row["image"], max_length) for row in rows]
-
-    def _tokens(self, value: Any, most: int | None) -> Tokens | str:
-        options = self.options
-        try:
-            bound = options.size or (options.longest, options.longest)
-            return self.kept(*pixels(value, channels=self.channels, most=bound), most)
-        except BadPicture as reason:
-            return str(reason)
+        return self.reader.tokens(rows, most=max_length)
 
     def kept(self, image: np.ndarray, size: tuple[int, int], most: int | None) -> Tokens:
-        options, (height, width) = self.options, size
-        if options.size:
-            down, across = (side // options.patch for side in options.size)
-        else:
-            down, across = fit(height, width, options.patch, options.longest // options.patch, (most or self.most) - 1)
-        cut = resized(image, down * options.patch, across * options.patch)
-        return {"pixels": cut.reshape(-1), "grid": np.array([down, across, height, width], np.int32)}
+        return self.reader.kept(image, size, most)
 
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
-        return 1 + int(tokens["grid"][0]) * int(tokens["grid"][1])
+        return self.reader.length(tokens)
 
     def draw(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Sequence[Mapping[str, np.ndarray]]:
         """In training, ``view`` for each image that is moved: how it is looked at this time."""
@@ -156,7 +142,7 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
             images = images.to(self.start.dtype) / 255
             if self.training and marks is None:
                 images = augmented(images, fields[VIEW][rows], self.options)
-            vectors = self._vectors(images, torch.stack([marks[b][1:] for b in rows]) if marks else None)
+            vectors = self.patches(images, torch.stack([marks[b][1:] for b in rows]) if marks else None)
             vectors = torch.cat([self.start.expand(len(rows), 1, -1), vectors], 1)  # (b, 1 + h * w, D_in)
             if len(alike) == 1:
                 return vectors.flatten(0, 1)
@@ -164,7 +150,7 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
                 out[b] = one
         return torch.cat(out)
 
-    def _vectors(self, images: Tensor, hidden: Tensor | None = None) -> Tensor:
+    def patches(self, images: Tensor, hidden: Tensor | None = None) -> Tensor:
         """(b, C, H, W) between 0 and 1, of which patches (b, h * w) may be hidden -> (b, h * w, D_in)."""
         patch = self.options.patch
         down, across = images.shape[2] // patch, images.shape[3] // patch
@@ -176,7 +162,7 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
         if hidden is not None:
             assert self.mask is not None
             found = torch.where(hidden, self.mask.to(found.dtype)[:, None, None], found)
-        return found.flatten(2).transpose(1, 2) + sines(down, across, self.width).to(found)
+        return found.flatten(2).transpose(1, 2) + sines(found.shape[2], found.shape[3], self.width).to(found)
 
     def learn_mask(self) -> None:
         if self.mask is None:
@@ -209,16 +195,6 @@ class ImageStem(Blending, Tiling, Stem, Hiding):
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
-
-
-def fit(height: int, width: int, patch: int, longest: int, most: int) -> tuple[int, int]:
-    """Patches down and across for an image: in its proportion, no side above ``longest``, ``most`` together at most."""
-    down, across = height / patch, width / patch
-    shrink = min(1.0, longest / max(down, across), math.sqrt(most / (down * across)))
-    down, across = (max(1, min(longest, round(side * shrink))) for side in (down, across))
-    while down * across > max(1, most):  # rounding up may have passed the bound
-        down, across = (down - 1, across) if down >= across else (down, across - 1)
-    return down, across
 
 
 def sines(down: int, across: int, width: int) -> Tensor:

@@ -20,12 +20,12 @@ from transformers import AutoImageProcessor
 
 from unisono.packed import Layout
 from unisono.pictures import BadPicture, middle, pixels, resized
+from unisono.runtime.stems.tiling import Tiling
 from unisono.runtime.tiles import TILE
 from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.image import CUT
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
-from unisono.stems.tiling import Tiling
 from unisono.views import TURN, VIEW
 
 _FAMILIES = ("vit", "deit", "dinov2", "dinov2_with_registers")

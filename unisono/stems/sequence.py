@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from unisono.packed import Layout
+from unisono.runtime.stems.molecules import spellings
+from unisono.runtime.stems.sequence import FIRST, START, UNKNOWN, Symbols, spelt
+from unisono.runtime.stems.symbols import Alphabet, Unreadable, clean, guess, reverse_complement, symbols
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import MASKED, SWAPPED, Contents, Hiding
-from unisono.stems.molecules import spellings
-from unisono.stems.symbols import Alphabet, Unreadable, clean, guess, reverse_complement, symbols
 
-START, UNKNOWN, _FIRST = 0, 1, 2  # numbers of the start vector, of a symbol that training did not have, of the others
 _HIDDEN = -1  # where the mask stands
 _DRAWS = 4  # random spellings tried for each one wanted: those of another length are of no use
 
@@ -71,8 +71,9 @@ class SequenceStem(Stem, Hiding):
         super().__init__()
         self.options, self.fitted = options, dict(fitted)
         self.most = options.max_length
-        self._number = {symbol: at for at, symbol in enumerate(fitted["symbols"], _FIRST)}
-        self.embedding = nn.Embedding(_FIRST + len(self._number), width)
+        known, canonical = tuple(fitted["symbols"]), bool(options.canonical or options.randomise)
+        self.reader = Symbols(fitted["alphabet"], options.k, canonical, known, self.most)
+        self.embedding = nn.Embedding(FIRST + len(known), width)
         nn.init.normal_(self.embedding.weight, std=0.02)  # as BERT's word table, whose norm comes after
         self.mask: nn.Parameter | None = None
 
@@ -104,9 +105,9 @@ class SequenceStem(Stem, Hiding):
             except Unreadable as reason:
                 out.append(str(reason))
                 continue
-            tokens = {"symbols": self._ids(first)}
+            tokens = {"symbols": self.reader.numbers(first)}
             if others:
-                tokens["others"] = np.concatenate([self._ids(other) for other in others])
+                tokens["others"] = np.concatenate([self.reader.numbers(other) for other in others])
             out.append(tokens)
         return out
 
@@ -155,12 +156,12 @@ class SequenceStem(Stem, Hiding):
     def contents(self, tokens: Mapping[str, np.ndarray]) -> Contents:
         """A symbol that training did not have is not asked for."""
         numbers = tokens["symbols"]
-        return Contents(numbers, numbers >= _FIRST, np.zeros(len(numbers), bool))
+        return Contents(numbers, numbers >= FIRST, np.zeros(len(numbers), bool))
 
     def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
         numbers = tokens["symbols"].copy()
         numbers[how == MASKED] = _HIDDEN
-        numbers[how == SWAPPED] = draw.integers(_FIRST, self.embedding.num_embeddings, (how == SWAPPED).sum())
+        numbers[how == SWAPPED] = draw.integers(FIRST, self.embedding.num_embeddings, (how == SWAPPED).sum())
         return {**{name: value for name, value in tokens.items() if name != "others"}, "symbols": numbers}
 
     def varied(self, tokens: Mapping[str, np.ndarray]) -> Tokens:
@@ -185,9 +186,6 @@ class SequenceStem(Stem, Hiding):
         begin = torch.where(chosen == 0, layout.starts(device), begin)
         return torch.cat([first, others])[begin[layout.segments(device)] + layout.positions(device)]
 
-    def _ids(self, spelling: Sequence[str]) -> np.ndarray:
-        return np.array([START, *(self._number.get(symbol, UNKNOWN) for symbol in spelling)], np.int32)
-
 
 def _alphabet(texts: Sequence[str], options: SequenceOptions) -> Alphabet:
     if options.canonical or options.randomise:
@@ -197,23 +195,18 @@ def _alphabet(texts: Sequence[str], options: SequenceOptions) -> Alphabet:
 
 def _spelt(text: str, alphabet: Alphabet, options: SequenceOptions, most: int) -> Iterator[list[str]]:
     """The symbols of a sequence, then those of its other spellings, all of one length."""
-    text = clean(text, alphabet)
-    if not text:
-        raise Unreadable("an empty sequence")
-    if not (options.canonical or options.randomise):
-        found = symbols(text, alphabet, options.k, most)
-        yield found
-        if options.reverse_complement:
-            seen = text[: len(found) + options.k - 1]
-            yield symbols(reverse_complement(seen, alphabet), alphabet, options.k)
-        return
-    wanted = options.randomise
-    canonical, *others = (symbols(s, alphabet) for s in spellings(text, _DRAWS * wanted))
-    yield canonical[:most]
-    # A row's vectors are counted before its spelling is drawn, so only spellings of the same length will do: walks that
-    # begin at the end of a branch mostly are. A molecule that has to be cut keeps one: cut elsewhere, it is another.
-    alike = [other for other in others if len(other) == len(canonical) <= most]
-    yield from alike[:wanted]
+    canonical = bool(options.canonical or options.randomise)
+    first = spelt(text, alphabet, options.k, canonical=canonical, most=most)
+    yield first
+    if options.reverse_complement:
+        seen = clean(text, alphabet)[: len(first) + options.k - 1]
+        yield symbols(reverse_complement(seen, alphabet), alphabet, options.k)
+    if options.randomise:
+        whole, *others = (symbols(s, alphabet) for s in spellings(clean(text, alphabet), _DRAWS * options.randomise))
+        # A row's vectors are counted before its spelling is drawn, so only spellings of the same length will do: walks
+        # that begin at the end of a branch mostly are. A molecule that has to be cut keeps one: cut elsewhere, it is
+        # another.
+        yield from [other for other in others if len(other) == len(whole) <= most][: options.randomise]
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> Tensor:

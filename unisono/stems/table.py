@@ -16,9 +16,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from unisono.packed import Layout
+from unisono.runtime.stems import Table
+from unisono.runtime.stems.cells import Unreadable, plain
 from unisono.stems import base
 from unisono.stems.base import Stem, Tokens
-from unisono.stems.cells import Seen, Unreadable, number, plain, scaled
+from unisono.stems.cells import Seen
 
 _UNSEEN = 0  # the first category of each column: one that training does not have, or too seldom
 _SCALE = 0.05  # of the first vectors, as a word table's
@@ -61,21 +63,12 @@ class TableStem(Stem):
     def __init__(self, width: int, options: TableOptions, fitted: Mapping[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, dict(fitted)
-        self.tables: list[list[str]] = fitted["tables"]
-        self._told: dict[str, dict[str, Any]] = fitted["columns"]
-        self._number = {name: at for at, name in enumerate(self._told)}
-        self._places: dict[str, dict[str, int]] = {}  # column -> category -> its row of the table of all
-        total = 0
-        for name, told in self._told.items():
-            if "categories" in told:
-                self._places[name] = {c: total + at for at, c in enumerate(["", *told["categories"]])}
-                total += 1 + len(told["categories"])
-        self._unseen = {places[""] for places in self._places.values()}
-        self.most = 1 + max(map(len, self.tables), default=0)
+        self.most = 1 + max(map(len, fitted["tables"]), default=0)
+        self.reader = Table(fitted["tables"], fitted["columns"], options.missing, self.most)
+        self._unseen = {places[""] for places in self.reader.places.values()}
+        count, total = len(fitted["columns"]), sum(map(len, self.reader.places.values()))
         self.start = nn.Parameter(torch.randn(width) * _SCALE)
-        self.bias, self.weight, self.missing = (
-            nn.Parameter(torch.randn(len(self._told), width) * _SCALE) for _ in range(3)
-        )
+        self.bias, self.weight, self.missing = (nn.Parameter(torch.randn(count, width) * _SCALE) for _ in range(3))
         self.embedding = nn.Embedding(max(total, 1), width)
         nn.init.normal_(self.embedding.weight, std=_SCALE)
 
@@ -129,51 +122,10 @@ class TableStem(Stem):
             rows: with ``table``: column -> cell. Columns that it leaves out are missing ones of the smallest table of
                 training that has the others.
         """
-        out: list[Tokens | str] = []
-        for row in rows:
-            try:
-                made = self._tokens(row["table"])
-            except Unreadable as reason:
-                out.append(str(reason))
-                continue
-            if max_length is not None and self.length(made) > max_length:
-                out.append(f"a row that becomes more than {max_length} vectors (max_length)")
-            else:
-                out.append(made)
-        return out
-
-    def _tokens(self, row: Any) -> Tokens:
-        if not isinstance(row, Mapping):
-            raise Unreadable(f"a row of a table is a mapping from columns to cells, not a {type(row).__name__}")
-        fitting = [names for names in self.tables if set(row) <= set(names)]
-        if not fitting:
-            new = sorted(str(name) for name in row if name not in self._told)
-            raise Unreadable(f'no table has the column "{new[0]}"' if new else "columns of several tables in one row")
-        names = min(fitting, key=len)
-        numbers = np.full(len(names), np.nan, np.float32)
-        categories = np.full(len(names), -1, np.int32)
-        known = False
-        for at, name in enumerate(names):
-            try:
-                text = plain(row.get(name), self.options.missing)
-            except Unreadable as reason:
-                raise Unreadable(f'column "{name}" {reason}') from None
-            if text is None:
-                continue
-            known = True
-            if name in self._places:
-                places = self._places[name]
-                categories[at] = places.get(text, places[""])
-            elif (value := number(text)) is None:
-                raise Unreadable(f'column "{name}" holds numbers, and a cell that is none')
-            else:
-                numbers[at] = scaled(value, self._told[name])
-        count = len(names) if known else 0
-        columns = np.array([self._number[name] for name in names], np.int32)
-        return {"columns": columns[:count], "numbers": numbers[:count], "categories": categories[:count]}
+        return self.reader.tokens(rows, most=max_length)
 
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
-        return 1 + len(tokens["columns"]) if len(tokens["columns"]) else 0
+        return self.reader.length(tokens)
 
     def unknown(self, tokens: Mapping[str, np.ndarray]) -> int:
         return sum(int(place) in self._unseen for place in tokens.get("categories", ()))
@@ -186,17 +138,23 @@ class TableStem(Stem):
     def embed(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
         """(N, D_in), of each row the start vector and then its cells'; in training, some cells are hidden."""
         columns, numbers, categories = fields["columns"], fields["numbers"], fields["categories"]
-        numeric, named = ~numbers.isnan(), categories >= 0  # (M,)
         if self.training and self.options.drop:
             seen = torch.rand(len(columns), device=columns.device) >= self.options.drop
-            numeric, named = numeric & seen, named & seen
-        amount = numbers.nan_to_num().to(self.weight.dtype)[:, None]
-        says = torch.where(numeric[:, None], amount * self.weight[columns], self.missing[columns])  # (M, D_in)
-        says = torch.where(named[:, None], self.embedding(categories.clamp(min=0)), says)
+            numbers = numbers.masked_fill(~seen, torch.nan)
+            categories = categories.masked_fill(~seen, -1)
+        says = self.cells(columns, numbers, categories)
         first = layout.positions(columns.device) == 0  # (N,)
         out = says.new_empty(layout.total, says.shape[1])
         out = out.index_put((first.nonzero()[:, 0],), self.start.to(says.dtype))
-        return out.index_put(((~first).nonzero()[:, 0],), says + self.bias[columns])
+        return out.index_put(((~first).nonzero()[:, 0],), says)
+
+    def cells(self, columns: Tensor, numbers: Tensor, categories: Tensor) -> Tensor:
+        """(M, D_in) vectors of cells: see ``tokens``."""
+        numeric, named = ~numbers.isnan(), categories >= 0  # (M,)
+        amount = torch.where(numeric, numbers, 0.0).to(self.weight.dtype)[:, None]
+        says = torch.where(numeric[:, None], amount * self.weight[columns], self.missing[columns])
+        says = torch.where(named[:, None], self.embedding(categories.clamp(min=0)), says)
+        return says + self.bias[columns]
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}

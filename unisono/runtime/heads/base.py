@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import Damaged
+from ..inputs import Example, Inputs
 from ..manifest import Task
 from ..pack import Pack
 from ..questions import Prediction, Row
-from ..text import Reader
+
+__all__ = ["Arrays", "Example", "Head", "Run"]
 
 Arrays = Mapping[str, np.ndarray]
-Example = dict[str, np.ndarray]  # one sequence: ``ids`` (L,), ``types`` unless all are 0, and what its head needs
 Run = Callable[[Arrays], Arrays]  # a graph
 
 
@@ -28,13 +29,14 @@ class Head(ABC):
         step: the graph of one step, of heads that write.
     """
 
-    roles: ClassVar[tuple[str, ...]]  # those that a row may bring
+    roles: tuple[str, ...]  # those that a row may bring, all of them texts; of other inputs the manifest has them
     options: ClassVar[tuple[str, ...]] = ()  # what ``steps`` may be told
     words: ClassVar[bool] = False  # its text may be split into words
     stepwise: ClassVar[bool] = False
 
     def __init__(self, task: Task, files: Mapping[str, str], step: Run | None) -> None:
         self.task = task
+        self.roles = tuple(task.roles) or self.roles
         self.setup(files, step)
 
     @abstractmethod
@@ -45,9 +47,9 @@ class Head(ABC):
             Damaged: it is not as it should be.
         """
 
-    def examples(self, reader: Reader, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
+    def examples(self, inputs: Inputs, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
         """The examples of each row, or why it has none. Of most heads a row is one example."""
-        return [[example] for example in reader.tokens(rows, words=False, most=self.task.max_length)]
+        return [made if isinstance(made, str) else [made] for made in inputs.tokens(self.task, rows)]
 
     def index(self, pack: Pack, numbers: Sequence[int], examples: Sequence[Example]) -> np.ndarray:
         """What the graph is to read of a pack.
@@ -56,6 +58,10 @@ class Head(ABC):
             numbers: of the sequence of each example.
         """
         return pack.gridded(numbers) if self.task.reads == "grid" else pack.starts[np.asarray(numbers)]
+
+    def more(self, examples: Sequence[Example]) -> Arrays:
+        """What the graph reads beside states and index, int64."""
+        return {}
 
     def steps(
         self, outputs: Arrays, examples: Sequence[Example], *, partial: bool = False, **options: Any

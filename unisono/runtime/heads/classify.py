@@ -1,4 +1,4 @@
-"""classify: one label, or several, for a text or a pair of texts."""
+"""classify: one label, or several, for an input, or several that belong together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""match: vectors of two texts in one space, and how alike they are."""
+"""match: vectors of two inputs in one space, and how alike they are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..inputs import Inputs
 from ..questions import Prediction, Row
-from ..text import Reader
 from .base import Arrays, Example, Head, Run
 
 
@@ -21,21 +21,17 @@ class Match(Head):
     def setup(self, files: Mapping[str, str], step: Run | None) -> None:
         said = self.task.decode.within("sides")
         self.sides = {role: said.text(role) for role in said.values}
-        if tuple(self.sides) != self.roles or len(set(self.sides.values())) != 1:
-            raise self.task.decode.wrong("sides", "text and other, of one output")
-        self.vectors = self.sides["text"]
+        if len(self.sides) != 2 or not set(self.sides) <= set(self.roles):
+            raise self.task.decode.wrong("sides", "two of its roles, each with an output")
+        self.vectors = list(self.sides.values())
 
-    def examples(self, reader: Reader, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
-        there = [(at, row[role]) for at, row in enumerate(rows) for role in self.sides if row.get(role) is not None]
-        made = reader.tokens([{"text": text} for _, text in there], words=False, most=self.task.max_length)
-        out: list[list[Example]] = [[] for _ in rows]
-        for (at, _), example in zip(there, made, strict=True):
-            out[at].append(example)
-        return out
+    def examples(self, inputs: Inputs, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
+        return inputs.apart(self.task, rows, tuple(self.sides))
 
     def predict(self, outputs: Arrays, examples: Sequence[Example]) -> list[Prediction]:
         """Of each input its ``vector``, an array (E,)."""
-        return [{"vector": vector} for vector in self.output(outputs, self.vectors, len(examples), None)]
+        found = [self.output(outputs, name, len(examples), None) for name in self.vectors]
+        return [{"vector": found[int(example["side"][0])][at]} for at, example in enumerate(examples)]
 
     def merge(self, row: Row, parts: Sequence[Prediction]) -> Prediction:
         vectors = [part["vector"] for part in parts]

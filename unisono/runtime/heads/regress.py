@@ -1,4 +1,4 @@
-"""regress: one number for a text or a pair of texts."""
+"""regress: one number for an input, or several that belong together."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..inputs import Inputs
 from ..pack import Pack
 from ..questions import Prediction, Row
-from ..text import Reader
 from .base import Arrays, Example, Head, Run
 
 CLOSED = np.float32(-1e4)  # the logit of what is no token of the context: no chance, but finite
@@ -24,8 +24,8 @@ class Span(Head):
         self.longest, self.threshold = said.whole("longest", 1, 1 << 16), said.number("threshold")
         self.unanswerable = said.flag("unanswerable")
 
-    def examples(self, reader: Reader, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
-        return reader.windows(rows, stride=self.task.stride, most=self.task.max_length)
+    def examples(self, inputs: Inputs, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
+        return inputs.text.windows(rows, stride=self.task.stride, most=self.task.max_length)
 
     def index(self, pack: Pack, numbers: Sequence[int], examples: Sequence[Example]) -> np.ndarray:
         """Of each window its first token, then those of the context."""

@@ -7,10 +7,10 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
+from ..inputs import Inputs
 from ..pack import Pack
 from ..questions import Prediction, Row
 from ..scheme import Name, Scheme, parse
-from ..text import Reader
 from ..viterbi import viterbi
 from .base import Arrays, Example, Head, Run
 
@@ -44,8 +44,8 @@ class Tag(Head):
         self.blank = 0.5 * self.scheme.inside.astype(np.float32)
         self.blank[self.unseen] = 1.0
 
-    def examples(self, reader: Reader, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
-        return [[example] for example in reader.tokens(rows, words=True, most=self.task.max_length)]
+    def examples(self, inputs: Inputs, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
+        return [[example] for example in inputs.text.tokens(rows, words=True, most=self.task.max_length)]
 
     def index(self, pack: Pack, numbers: Sequence[int], examples: Sequence[Example]) -> np.ndarray:
         """The first token of each word; where none has any, one token that no word asks for: no index is empty."""

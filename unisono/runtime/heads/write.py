@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from ..pack import length
 from ..pieces import END, Pieces
 from ..questions import Prediction
 from ..search import Terms, beam, greedy
@@ -66,7 +67,7 @@ class Write(Head):
         beams = beams or (1 if partial else self.beams)
         longest = min(max_new or self.decoder.longest, self.decoder.longest)
         terms = Terms(self.pieces.begin(language), END, self.pieces.specials, longest, min_new)
-        lengths = [len(e["ids"]) for e in examples]
+        lengths = [length(e) for e in examples]
         texts = [""] * len(lengths)
         for part, decoding in self.decoder.parts(outputs, lengths, beams):
             if beams == 1:

@@ -1,4 +1,4 @@
-"""tiling: what a stem of images offers to tasks that look at a large image in tiles."""
+"""tiling: what a reader of images offers to tasks that look at a large image in tiles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from unisono.pictures import BadPicture, pixels
-from unisono.runtime.tiles import MOST, TILE, tiles
-from unisono.stems.base import Tokens
+from ..pictures import BadPicture, pixels
+from ..tiles import MOST, TILE, tiles
+from .base import Tokens
 
 
 class Tiling:
-    """A stem that keeps a part of an image as it would keep an image."""
+    """What keeps a part of an image as it would keep an image."""
 
     channels: int
 

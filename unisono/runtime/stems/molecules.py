@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 from zlib import crc32
 
-from unisono.stems.symbols import Unreadable
+from .symbols import Unreadable
 
+_EXTRA = f"{__name__.split('.')[0].replace('_', '-')}[molecules]"  # of the distribution that this file came with
 LONGEST = 4096  # characters; RDKit's work grows faster than the string
 
 
@@ -22,7 +23,7 @@ def chemistry() -> Any:
         import_module("rdkit.RDLogger").DisableLog("rdApp.*")
         return import_module("rdkit.Chem")
     except ImportError:
-        raise ImportError("RDKit is not installed; run: pip install 'unisono[molecules]'") from None
+        raise ImportError(f"RDKit is not installed; run: pip install '{_EXTRA}'") from None
 
 
 @lru_cache(maxsize=1 << 15)

@@ -1,0 +1,16 @@
+"""stems: one file for each kind of input: what is read of it, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .audio import Audio
+from .base import Stem, Tokens
+from .image import Image
+from .sequence import Symbols
+from .table import Table
+from .text import Text
+
+STEMS: Mapping[str, type[Stem]] = {"text": Text, "image": Image, "sequence": Symbols, "audio": Audio, "table": Table}
+
+__all__ = ["STEMS", "Audio", "Image", "Stem", "Symbols", "Table", "Text", "Tokens"]
