@@ -41,9 +41,10 @@ def write(folder: Path) -> Recipe:
         write_wav(folder / f"{i}.wav", draw.normal(0, 0.1, 400 + 300 * (i % 4)), (4000, 8000)[i % 2])
         rows.append(
             {
-                "image": f"{i}.png", "audio": f"{i}.wav", "label": "ab"[i % 2], "number": float(i), "colour": "rgb"[i % 3],
-                "size": i * 1.5 if i % 4 else None, "molecule": "CCO" + "N" * (i % 5) + "(=O)C", "text": ASKED[i % 4],
-                "question": ASKED[i % 4], "reply": f"{i % 3} of them", "pair": "a cat" if i % 2 else None,
+                "image": f"{i}.png", "audio": f"{i}.wav", "label": "ab"[i % 2], "number": float(i),
+                "colour": "rgb"[i % 3], "size": i * 1.5 if i % 4 else None, "molecule": "CCO" + "N" * (i % 5) + "(=O)C",
+                "text": ASKED[i % 4], "question": ASKED[i % 4], "reply": f"{i % 3} of them",
+                "pair": "a cat" if i % 2 else None,
             }
         )  # fmt: skip
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
