@@ -112,7 +112,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "stems that are not told": (rewritten(lambda m: m.update(format=2)), "\"stems\" is missing"),
     "no tasks": (rewritten(lambda m: m.update(tasks={})), "no task"),
     "a strange kind": (
-        rewritten(lambda m: m["tasks"]["like"].update(kind="detect")),
+        rewritten(lambda m: m["tasks"]["like"].update(kind="speak")),
         'tasks: like: "kind": answer or caption or classify',
     ),
     "no such graph": (rewritten(lambda m: m["tasks"]["like"].update(graph="tail")), 'no graph "tail"'),
