@@ -12,6 +12,7 @@ from .manifest import Manifest, Task
 from .pack import SEGMENTS, Pack, Part
 from .questions import Row
 from .stems import STEMS, Stem, Text, Tokens
+from .stems.tiling import Tiling
 from .text import Reader
 
 Example = dict[str, np.ndarray]
@@ -82,6 +83,27 @@ class Inputs:
         return [
             reasons.get(i, nothing) if i in reasons or not own.any() else {**example, SEGMENTS: own}
             for i, (example, own) in enumerate(zip(found, lengths, strict=True))
+        ]
+
+    def tiles(self, task: Task, rows: Sequence[Row], side: int, overlap: int) -> list[list[Example] | str]:
+        """Each row's image in tiles, a sequence each; or why there is no such image.
+
+        Args:
+            side, overlap: of a tile, and how much neighbours share, in pixels.
+
+        Raises:
+            Damaged: nothing reads images in tiles.
+        """
+        stem = self.stems.get("image")
+        if not isinstance(stem, Tiling) or task.stems != ("image",):
+            raise Damaged(f'task "{task.name}": it reads images in tiles, and the export has no stem for that')
+        try:
+            found = stem.tiles(rows, side=side, overlap=overlap, max_length=task.most)
+        except ImportError as error:
+            raise ExportedError(str(error)) from None
+        return [
+            made if isinstance(made, str) else [{**e, SEGMENTS: np.array([stem.length(e)], np.int32)} for e in made]
+            for made in found
         ]
 
     def apart(self, task: Task, rows: Sequence[Row], sides: Sequence[str]) -> list[list[Example] | str]:

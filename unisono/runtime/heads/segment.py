@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..inputs import Inputs
 from ..masks import masked, of_tiles
 from ..questions import Prediction, Row
 from ..tiles import TILE
@@ -30,6 +31,9 @@ class Segment(OfMaps):
             if overlap >= side:
                 raise said.wrong("tile", "the side of a tile, and what neighbours share, which is less")
             self.tile = side, overlap
+
+    def examples(self, inputs: Inputs, rows: Sequence[Row]) -> Sequence[list[Example] | str]:
+        return inputs.tiles(self.task, rows, *self.tile) if self.tile else super().examples(inputs, rows)
 
     def predict(self, outputs: Arrays, examples: Sequence[Example]) -> list[Prediction]:
         out: list[Prediction] = []
