@@ -14,6 +14,7 @@ from unisono.heads import Head
 from unisono.heads.segment import Segment, SegmentOptions
 from unisono.heads.span import best_spans
 from unisono.packed import Layout, Packed
+from unisono.runtime.errors import Damaged
 from unisono.runtime.heads import HEADS
 from unisono.runtime.heads.span import best_span
 from unisono.runtime.logits import log_softmax, sigmoid, softmax
@@ -100,3 +101,37 @@ def test_tiles_of_an_image_become_one_mask_as_the_head_makes_them_one():
     found = other.predict(outputs_of(head, states, other.index(pack, [0, 1], examples)), examples)
     assert other.merge({}, found) == wanted
     assert wanted["size"] == [32, 56]
+
+
+@pytest.mark.parametrize(
+    ("name", "decode"),
+    [
+        ("segment", {"numbers": []}),
+        ("segment", {"numbers": [0, True, 3]}),
+        ("segment", {"names": {"0": "ground"}}),
+        ("segment", {"tile": [32, 32]}),
+        ("segment", {"doublings": 40}),
+        ("dense", {"void": [None]}),
+        ("dense", {"spread": "wide"}),
+        ("detect", {"decoder": "sparse"}),
+        ("detect", {"labels": []}),
+        ("detect", {"overlap": None}),
+        ("speaker", {"labels": ["a", "a"]}),
+        ("transcribe", {"characters": "abc"}),
+        ("transcribe", {"decoder": "attention"}),
+        ("transcribe, attention", {"layers": 0}),
+    ],
+    ids=str,
+)
+def test_what_an_export_says_of_a_head_is_checked(name, decode):
+    head = next(case for case in CASES if case.name == name).build()
+    with pytest.raises(Damaged):
+        twin(kind_of(type(head)), head, **decode)
+
+
+@pytest.mark.parametrize("name", ["detect", "detect, set", "segment", "dense", "transcribe"])
+def test_a_head_whose_inputs_nothing_reads_says_so(name):
+    case = next(case for case in CASES if case.name == name)
+    other, examples = twin(kind_of(case.head), case.build()), [{"ids": np.arange(3)}]
+    with pytest.raises(Damaged, match="the export has no stem for them"):
+        other.index(Pack(examples), [0], examples)

@@ -28,13 +28,13 @@ def kind_of(head: type[Head]) -> str:
     return "detect" if issubclass(head, Detect) else head.__name__.lower()
 
 
-def twin(kind: str, head: Head) -> Twin:
-    """The runtime's head of what is exported of a head."""
+def twin(kind: str, head: Head, **decode: Any) -> Twin:
+    """The runtime's head of what is exported of a head; ``decode``: entries of it in the place of theirs."""
     ready = exported(head, "head")
     inputs = HEADS[kind].roles[: 2 if kind in ("span", "match") else 1]
-    decode = Fields(dict(ready.decode), "decode")
+    told = Fields({**ready.decode, **decode}, "decode")
     step = "step" if ready.steps else None
-    task = Task("task", kind, inputs, (), {}, kind == "match", 512, None, 8, "head", step, ready.reads, decode)
+    task = Task("task", kind, inputs, (), {}, kind == "match", 512, None, 8, "head", step, ready.reads, told)
     return HEADS[kind](task, ready.files, running(ready.steps["step"].module) if step else None)
 
 

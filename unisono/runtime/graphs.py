@@ -41,7 +41,8 @@ class Graphs:
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
         large = {"encoder", *(task.step for task in bundle.manifest.tasks.values())}
         large |= {stem.graph for stem in bundle.manifest.stems.values()}
-        # A head is a few small products: threads would cost more than they bring.
+        large |= {task.graph for task in bundle.manifest.tasks.values() if task.reads == "patches"}
+        # Any other head is a few small products: threads would cost more than they bring.
         self._sessions = {
             name: session(content, name, threads if name in large else 1) for name, content in bundle.graphs.items()
         }
