@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ import numpy as np
 import pytest
 
 from tests.runtime.conftest import InTorch, Shipped
+from tests.runtime.test_runtime import BLOCKED
 from tests.runtime.twins import alike
 from tests.train.runs import TASKS, TRUNK
-from unisono import together
+from unisono import cli, together
+from unisono.ask import Takes
 from unisono.deploy.errors import ExportError
 from unisono.deploy.export import Done, Settings, export
 from unisono.deploy.manifest import manifest, texts
@@ -22,6 +27,7 @@ from unisono.prepare import build_model, read_tables
 from unisono.recipe import Recipe, build
 from unisono.runtime import BadInput, Question, Runtime, Unanswerable
 from unisono.runtime.manifest import Manifest
+from unisono.serve.faces import face_of, face_of_export
 from unisono.sounds import write_wav
 
 Image = pytest.importorskip("PIL.Image")
@@ -232,6 +238,18 @@ def test_one_file_is_for_texts(model, tmp_path):
         export(model, tmp_path / "out.onnx", Settings(["picture", "intent"], one_file=True), source="model")
 
 
+def test_a_task_looks_as_it_does_of_the_model(shipped):
+    for name, task in shipped.model.tasks.items():
+        head = shipped.runtime.heads[name]
+        theirs, ours = face_of(name, task, type(shipped.model.head(name))), face_of_export(head)
+        assert ours.ask.model_json_schema() == theirs.ask.model_json_schema()
+        assert {**vars(ours), "ask": None} == {**vars(theirs), "ask": None}
+        here, there = Takes.of_export(head), Takes.of(task)
+        roles = {**task.kind.inputs, **task.kind.told}
+        assert (here.kind, here.inputs) == (there.kind, there.inputs)
+        assert dict(here.reads) == {role: kind for role, kind in there.reads.items() if role in roles}
+
+
 @pytest.mark.slow
 def test_it_was_checked_on_held_out_rows(done):
     assert set(done.tasks) == set(TASK_NAMES)
@@ -239,6 +257,66 @@ def test_it_was_checked_on_held_out_rows(done):
 
 
 @pytest.mark.slow
-def test_without_data_rows_are_made_up(model, tmp_path):
-    done = export(model, tmp_path / "out", Settings(["all", "alike"], "int8", rows=8), source="model")
+@pytest.mark.parametrize("more", [{"precision": "int8", "calibrate": 4, "compare": True}, {"target": "torch"}], ids=str)
+def test_without_data_rows_are_made_up(model, tmp_path, more):
+    done = export(model, tmp_path / "out", Settings(["all", "alike"], rows=8, **more), source="model")
     assert all(found.made_up and found.rows for found in done.tasks.values())
+
+
+@pytest.mark.slow
+def test_predict_of_an_export_is_that_of_its_model(done, model, recipe, rows, folder, capsys, monkeypatch):
+    run = folder / "run"
+    model.save_pretrained(run / "model")
+    (run / "recipe.yaml").write_text(recipe.to_yaml())
+    asked = [["--task", "picture", *rows["picture"][:2]], ["--image", rows["picture"][0], "--question", "how many?"]]
+    asked += [["--task", "sound", rows["sound"][0]], ["--task", "picture", "/nowhere.png"]]
+    for arguments in asked:
+        said = []
+        for place in (done.path, run):
+            monkeypatch.setattr(sys, "argv", ["unisono", "predict", str(place), *arguments, "--json"])
+            with pytest.raises(SystemExit) as left:
+                cli.main()
+            said.append((left.value.code or 0, json.loads(capsys.readouterr().out)))
+        assert alike(list(said[0]), list(said[1]), apart=1e-4)
+
+
+@pytest.mark.slow
+def test_it_needs_neither_pytorch_nor_anything_else_of_ours(done, rows):
+    code = f"""{BLOCKED}
+from unisono.runtime import Runtime
+runtime = Runtime.load({str(done.path)!r}, threads=1)
+for task, rows in {rows!r}.items():
+    assert len(runtime.predict(task, rows)) == len(rows)
+ours = {{n.split(".")[1] for n in sys.modules if n.startswith("unisono.")}}
+assert ours == {{"runtime"}}, ours
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_the_server_answers_images_and_sounds_without_torch(done, rows):
+    image, sound = (base64.b64encode(Path(rows[task][0]).read_bytes()).decode() for task in ("picture", "sound"))
+    code = f"""
+import asyncio, sys, httpx
+from unisono.serve.app import LOOPBACK, Limits, Server
+from unisono.serve.batcher import Batcher
+from unisono.serve.engine import engine_of
+server = Server(Batcher(engine_of({str(done.path)!r}, threads=1)), limits=Limits(), token=None, hosts=LOOPBACK)
+async def ask():
+    transport = httpx.ASGITransport(server.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        for path, body in (
+            ("all", {{"image": {image!r}}}), ("sound", {{"audio": {sound!r}}}),
+            ("record", {{"table": {{"size": 3, "colour": "r"}}}}), ("picture", {{"image": "aGVsbG8="}}),
+        ):
+            found = await client.post(f"/v1/{{path}}", json=body)
+            print(found.status_code, sorted(found.json()))
+asyncio.run(ask())
+print(sorted({{"torch", "transformers", "datasets"}} & set(sys.modules)))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    every, one, record, bad, heavy = ended.stdout.splitlines()
+    assert every.startswith("200") and "'picture'" in every and "'all'" in every and "'caption'" in every
+    assert one == record == "200 ['label', 'score', 'scores']" and bad.startswith("422") and heavy == "[]"

@@ -151,6 +151,7 @@ def predict(
         if task:
             runtime.head(task)
         tasks = {name: ask.Takes.of_export(head) for name, head in runtime.heads.items()}
+        classes = {name: getattr(head, "labels", ()) for name, head in runtime.heads.items()}
         answered = partial(ask.answers, runtime, tasks)
     else:
         from unisono import api
