@@ -14,8 +14,8 @@ COPY unisono ./unisono
 FROM build AS build-runtime
 # What serving an export imports, and nothing of training; tests/test_container.py holds the list to the code.
 RUN /opt/unisono/bin/pip install \
-      "numpy>=1.26,<3" "onnxruntime>=1.22" "prometheus_client>=0.20" "pyarrow>=17" "pydantic>=2.9,<3" "pyyaml>=6,<7" \
-      "starlette>=0.40" "tokenizers>=0.22,<1" "typer>=0.15,<1" "uvicorn>=0.30" \
+      "numpy>=1.26,<3" "onnxruntime>=1.22" "pillow>=11" "prometheus_client>=0.20" "pyarrow>=17" "pydantic>=2.9,<3" \
+      "pyyaml>=6,<7" "soundfile>=0.13" "soxr>=0.5" "starlette>=0.40" "tokenizers>=0.22,<1" "typer>=0.15,<1" "uvicorn>=0.30" \
     && /opt/unisono/bin/pip install --no-deps .
 
 FROM build AS build-full

@@ -118,7 +118,7 @@ def installed(stage: str) -> set[str]:
 def test_the_slim_image_has_what_serving_an_export_imports():
     code = (
         "import sys, unisono.cli, unisono.serve.run, unisono.serve.app, unisono.serve.engine, prometheus_client\n"
-        "import onnxruntime, tokenizers\n"
+        "import onnxruntime, tokenizers, PIL.Image, soundfile, soxr\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -127,8 +127,8 @@ def test_the_slim_image_has_what_serving_an_export_imports():
     known = packages_distributions()
     wanted = {d.lower().replace("_", "-") for name in loaded for d in known.get(name, ())} - {"unisono"}
     # What these bring with them, or use where it happens to be installed.
-    brought = {"annotated-doc", "annotated-types", "anyio", "click", "cloudpickle", "h11", "httptools", "idna",
-               "markdown-it-py", "mdurl", "pydantic-core", "pygments", "rich", "setuptools", "shellingham", "sniffio",
+    brought = {"annotated-doc", "annotated-types", "anyio", "cffi", "click", "cloudpickle", "h11", "httptools", "idna",
+               "markdown-it-py", "mdurl", "pycparser", "pydantic-core", "pygments", "rich", "setuptools", "shellingham", "sniffio",
                "typing-extensions", "typing-inspection", "uvloop"}  # fmt: skip
     assert wanted - brought <= installed("build-runtime")
     assert installed("build-runtime") <= wanted | {"onnxruntime"}, "nothing that is not used"

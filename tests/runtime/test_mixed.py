@@ -65,7 +65,7 @@ def write(folder: Path) -> Recipe:
         "molecule": {"kind": "regress", "data": data, "columns": {"sequence": "molecule", "label": "number"}},
         "record": classify(table=cells),
         "sound": classify(audio="audio"),
-        "all": classify(text="text", image="image", audio="audio", sequence="molecule", table=cells),
+        "fused": classify(text="text", image="image", audio="audio", sequence="molecule", table=cells),
         "reply": {
             "kind": "answer", "data": data, "head": WRITES,
             "columns": {"question": "question", "image": "image", "answer": "reply"},
@@ -132,7 +132,7 @@ def rows(folder) -> dict[str, list[Any]]:
         "molecule": ["CCO", "C(=O)NNN", "Brc1ccccc1" * 60],
         "record": [{"table": row} for row in cells],
         "sound": [*sound, {"audio": Path(sound[2]).read_bytes()}],
-        "all": [
+        "fused": [
             {"text": ASKED[0], "image": image[0], "audio": sound[0], "sequence": "CCO", "table": cells[0]},
             {"image": image[1], "sequence": "CN"}, {"audio": sound[3]}, {"table": cells[1], "text": ASKED[1] * 40},
             {"text": ASKED[2], "pair": ASKED[3], "image": image[2]},
@@ -150,7 +150,7 @@ def rows(folder) -> dict[str, list[Any]]:
     }  # fmt: skip
 
 
-TASK_NAMES = ["picture", "molecule", "record", "sound", "all", "reply", "caption", "alike", "intent", "slots"]
+TASK_NAMES = ["picture", "molecule", "record", "sound", "fused", "reply", "caption", "alike", "intent", "slots"]
 
 
 @pytest.mark.parametrize("task", TASK_NAMES)
@@ -192,10 +192,10 @@ def test_equal_images_share_a_sequence(shipped, rows, monkeypatch):
         Question("picture", {"image": Path(image).read_bytes()}),
         Question("alike", {"image": image}),
         Question("intent", {"text": text}),
-        Question("all", {"text": text, "image": image}),
+        Question("fused", {"text": text, "image": image}),
     ]
     last(shipped.runtime.answers(questions), len(questions))
-    # The task "all" has more stems: its image is the same, its sequence is not.
+    # The task "fused" has more stems: its image is the same, its sequence is not.
     assert sum(seen) == 4
 
 
@@ -259,7 +259,7 @@ def test_it_was_checked_on_held_out_rows(done):
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{"precision": "int8", "calibrate": 4, "compare": True}, {"target": "torch"}], ids=str)
 def test_without_data_rows_are_made_up(model, tmp_path, more):
-    done = export(model, tmp_path / "out", Settings(["all", "alike"], rows=8, **more), source="model")
+    done = export(model, tmp_path / "out", Settings(["fused", "alike"], rows=8, **more), source="model")
     assert all(found.made_up and found.rows for found in done.tasks.values())
 
 
@@ -318,5 +318,5 @@ print(sorted({{"torch", "transformers", "datasets"}} & set(sys.modules)))
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     every, one, record, bad, heavy = ended.stdout.splitlines()
-    assert every.startswith("200") and "'picture'" in every and "'all'" in every and "'caption'" in every
+    assert every.startswith("200") and "'picture'" in every and "'fused'" in every and "'caption'" in every
     assert one == record == "200 ['label', 'score', 'scores']" and bad.startswith("422") and heavy == "[]"

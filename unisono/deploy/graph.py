@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental import _config
 
 from unisono.deploy.errors import ExportError
 
+# That a size is 1, such as the rows of patches of a low image, is no other case. PyTorch knows of it since 2.7.
+_OBLIVIOUS = {name: True for name in ("backed_size_oblivious",) if hasattr(_config, name)}
 Dims = tuple[str | None, ...]  # of an input: the name of each size that may vary, None where it is fixed
 
 
@@ -43,7 +46,7 @@ class Graph:
             for name in self.inputs
         }
         try:
-            with warnings.catch_warnings(), torch.no_grad():
+            with warnings.catch_warnings(), torch.no_grad(), _config.patch(_OBLIVIOUS):
                 warnings.simplefilter("ignore")
                 return torch.export.export(self.module, (dict(self.inputs),), dynamic_shapes=(varies,), strict=False)
         except Exception as error:  # whatever a module does that cannot be traced
