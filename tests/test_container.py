@@ -128,7 +128,7 @@ def test_the_slim_image_has_what_serving_an_export_imports():
     wanted = {d.lower().replace("_", "-") for name in loaded for d in known.get(name, ())} - {"unisono"}
     # What these bring with them, or use where it happens to be installed.
     brought = {"annotated-doc", "annotated-types", "anyio", "cffi", "click", "cloudpickle", "h11", "httptools", "idna",
-               "markdown-it-py", "mdurl", "pycparser", "pydantic-core", "pygments", "rich", "setuptools", "shellingham", "sniffio",
-               "typing-extensions", "typing-inspection", "uvloop"}  # fmt: skip
+               "markdown-it-py", "mdurl", "pycparser", "pydantic-core", "pygments", "rich",
+               "setuptools", "shellingham", "sniffio", "typing-extensions", "typing-inspection", "uvloop"}  # fmt: skip
     assert wanted - brought <= installed("build-runtime")
     assert installed("build-runtime") <= wanted | {"onnxruntime"}, "nothing that is not used"
