@@ -46,7 +46,7 @@ class Graph:
             for name in self.inputs
         }
         try:
-            with warnings.catch_warnings(), torch.no_grad(), _config.patch(_OBLIVIOUS):
+            with warnings.catch_warnings(), torch.no_grad(), _config.patch(_OBLIVIOUS):  # type: ignore[attr-defined]
                 warnings.simplefilter("ignore")
                 return torch.export.export(self.module, (dict(self.inputs),), dynamic_shapes=(varies,), strict=False)
         except Exception as error:  # whatever a module does that cannot be traced
