@@ -12,6 +12,7 @@ import unisono
 from tests.serve.live import live
 from tests.serve.pretend import Pretend, task
 from unisono.client import Busy, Client, Late, NoTask, Part, Unauthorized, Unfit
+from unisono.serve.admission import Passes
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_overload_passes_or_is_told_and_late_is_late():
     with live(engine) as (url, server):
         client = Client(url, patience=20, connections=32)
         client.tasks()
-        server.batcher._pace[False].mean = 60.0
+        server.batcher.admission.passes.learn(1, 60.0)
         engine.gate.clear()
         with pytest.raises(Late):
             Client(url, timeout=0.2).predict("label", ["a"])
@@ -128,7 +129,7 @@ def test_overload_passes_or_is_told_and_late_is_late():
         opened.start()
         told = client.each("label", [f"{i}" for i in range(32)])
         assert {type(one) for one in told} == {dict, Busy} and all(b.retry_after for b in told if isinstance(b, Busy))
-        server.batcher._pace[False].mean = 0.0
+        server.batcher.admission.passes = Passes()
         assert len(client.predict("label", [f"{i}" for i in range(64)])) == 64
         opened.join()
 

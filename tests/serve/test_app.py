@@ -172,7 +172,7 @@ def test_late_and_broken_requests_are_told_apart():
 
 def test_an_overload_says_when_to_come_again():
     def full(server):
-        server.batcher._pace[False].mean = 60.0
+        server.batcher.admission.passes.learn(1, 60.0)
         engine.gate.clear()
 
     engine = Pretend()

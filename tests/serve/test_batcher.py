@@ -125,7 +125,7 @@ def test_more_than_can_be_answered_in_time_is_refused_with_a_time_to_come_again(
     engine = Pretend()
 
     async def job(batcher):
-        batcher._pace[False].mean = 1.0  # each unit of cost takes a second
+        batcher.admission.passes.learn(1, 1.0)  # a pass takes a second
         engine.gate.clear()
         asks = [asyncio.create_task(batcher.ask(label(str(i)), cost=1, seconds=20)) for i in range(20)]
         await until(lambda: engine.asked)

@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from unisono.runtime.questions import Answer, Prediction, Question, Unanswerable
+from unisono.serve.admission import Admission, Pace
 from unisono.serve.engine import Engine
 
 _SLICE = 0.02  # seconds that running work may take before new requests are looked at
-_SHARE = 0.2  # of the patience, that one pass of requests that answer at once may take
-_FULL = 0.6  # of the patience, that expectations may fill: passes are uneven, and there is a way to and from them
-_FIRST = 1024  # cost that may be on its way while nothing is known of how long it takes
-_FEW = 4  # requests that may always wait, however slow each is
+_FEW = {False: 1, True: 4}  # requests that may always wait, however slow each is: answered at once, and in steps
 _log = logging.getLogger("unisono.serve")
 
 
@@ -52,6 +50,7 @@ class _Waiting:
     Args:
         questions: that it asks together. ``cost``: their rough size. ``until``: when its time is over (monotonic).
         said: answers as they come, and at last None; an exception is the end too.
+        promised: when it should be answered (monotonic); None: nothing is known of it.
     """
 
     engine: Engine
@@ -61,6 +60,7 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     said: asyncio.Queue[Answer | Exception | None] = field(default_factory=asyncio.Queue)
     slow: bool = False  # some of it is answered step by step
+    promised: float | None = None
     left: int = 0  # questions that have no answer yet
     gone: bool = False  # nobody listens any more
 
@@ -78,19 +78,8 @@ class _Run:
         self.of = [(w, at) for w in waiting for at in range(len(w.questions))]
         self.work: Iterator[Answer | None] = waiting[0].engine.answers([q for w in waiting for q in w.questions])
         self.cost = sum(w.cost for w in waiting)
-        self.seconds = 0.0
-
-
-class _Pace:
-    """Seconds for a unit of cost: the mean of about ten runs, the last. The very first, a warming up, is forgotten."""
-
-    def __init__(self) -> None:
-        self.mean = 0.0
-        self._runs = 0
-
-    def learn(self, run: _Run) -> None:
-        self._runs += 1
-        self.mean += max(0.1, 1 / max(1, self._runs - 1)) * (run.seconds / run.cost - self.mean)
+        self.begin = time.monotonic()
+        self.seconds = 0.0  # that were given to it
 
 
 class Batcher:
@@ -101,8 +90,7 @@ class Batcher:
 
     Args:
         engine: answers; ``replace`` puts another in its place.
-        pass_size: characters, or what weighs as much, that are taken into one pass; fewer, where a pass would take more
-            than a fifth of the patience.
+        pass_size: characters, or what weighs as much, that are taken into one pass; fewer, where ``Admission`` says so.
         patience: seconds, by what the last passes took, in which a request is answered, or one that is answered step by
             step is taken up; what would take longer is refused.
         decodes: how many passes may be decoded step by step at once.
@@ -111,13 +99,13 @@ class Batcher:
     def __init__(self, engine: Engine, *, pass_size: int = 8192, patience: float = 0.5, decodes: int = 2) -> None:
         self.engine = engine
         self.pass_size, self.patience, self.decodes = pass_size, patience, decodes
+        self.admission = Admission(patience, pass_size)
         self.passes = self.rows = 0
         self._quick: deque[_Waiting] = deque()
         self._slow: deque[_Waiting] = deque()
         self._quick_cost = 0  # of all that wait in _quick
         self._running: list[_Run] = []
-        self._pace = {False: _Pace(), True: _Pace()}  # of requests that answer at once, and in steps
-        self._due = 0.0  # when the pass that is running should be over (monotonic)
+        self._pace = Pace()  # of requests that answer in steps
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="unisono-batcher", daemon=True)
@@ -168,47 +156,32 @@ class Batcher:
         await asyncio.to_thread(self._thread.join)
 
     def full(self) -> float | None:
-        """Seconds until there may be room, if no request that is answered at once would be let in now."""
+        """Seconds until there may be room for a request that is answered at once, if none would be let in now."""
         with self._changed:
-            if len(self._quick) < _FEW or self._closing:
+            if len(self._quick) < _FEW[False] or self._closing:
                 return None
-            wait = self._least()
-        return wait if wait > _FULL * self.patience else None
+            now = time.monotonic()
+            wait = self.admission.expected(now, self._quick_cost, 0.0)
+            if not self.admission.late(wait):
+                return None
+            return self.admission.again(now, wait, self._quick_cost / len(self._quick))
 
     def _admit(self, waiting: _Waiting) -> None:
         queue = self._slow if waiting.slow else self._quick
         with self._changed:
             if self._closing:
                 raise Overloaded(1)
-            wait = self._expected(waiting)
-            if wait > _FULL * self.patience and len(queue) >= _FEW:
-                raise Overloaded(wait)
+            now = time.monotonic()
+            if waiting.slow:
+                wait = self.admission.ahead(now, self._quick_cost) + self._pace.mean * sum(w.cost for w in self._slow)
+            else:
+                wait = self.admission.expected(now, self._quick_cost, waiting.cost)
+                waiting.promised = now + wait if self.admission.passes else None
+            if self.admission.late(wait) and len(queue) >= _FEW[waiting.slow]:
+                raise Overloaded(wait if waiting.slow else self.admission.again(now, wait, waiting.cost))
             queue.append(waiting)
             self._quick_cost += 0 if waiting.slow else waiting.cost
             self._changed.notify()
-
-    def _expected(self, waiting: _Waiting) -> float:
-        """Seconds until a request that comes now would be answered, or if that takes steps, taken up."""
-        if not self._pace[False].mean and self._quick_cost > _FIRST:
-            return self.patience
-        if waiting.slow:
-            return self._ahead() + self._pace[True].mean * sum(w.cost for w in self._slow)
-        return self._least() + max(0.0, self._pace[False].mean * waiting.cost - _SHARE * self.patience)
-
-    def _ahead(self) -> float:
-        """Seconds that the pass that is running, and what waits to be answered at once, should take."""
-        return max(0.0, self._due - time.monotonic()) + self._pace[False].mean * self._quick_cost
-
-    def _least(self) -> float:
-        """Seconds until any request that comes now is answered. Its own pass may be a whole one: those who come after
-        it are taken with it.
-        """
-        return self._ahead() + (_SHARE * self.patience if self._pace[False].mean else 0.0)
-
-    def _room(self) -> float:
-        """The cost that a pass of requests that answer at once may have."""
-        pace = self._pace[False].mean
-        return min(self.pass_size, _SHARE * self.patience / pace if pace else _FIRST)
 
     # -- on the thread ---------------------------------------------------------------------------------------------
 
@@ -225,7 +198,8 @@ class Batcher:
                 self.rows += sum(len(w.questions) for w in taken)
                 run = _Run(taken)
                 self._running.append(run)
-                self._due = time.monotonic() + (0.0 if run.slow else self._pace[False].mean * run.cost)
+                with self._changed:
+                    self.admission.begin(run.begin, 0.0 if run.slow else run.cost)
             for run in tuple(self._running):
                 self._step(run)
 
@@ -233,7 +207,7 @@ class Batcher:
         """The requests of the next pass: all of one engine."""
         taken: list[_Waiting] = []
         size = 0
-        queues = [(self._quick, self._room())]
+        queues = [(self._quick, self.admission.room)]
         if sum(run.slow for run in self._running) < self.decodes:
             queues.append((self._slow, self.pass_size))
         for queue, room in queues:
@@ -275,12 +249,23 @@ class Batcher:
         if ended:
             self._running.remove(run)
             if not all(w.gone for w in run.waiting):  # else it was given up before its end, and tells no pace
-                self._pace[run.slow].learn(run)
+                with self._changed:
+                    if run.slow:
+                        self._pace.learn(run.cost, run.seconds)
+                    else:  # what came between its steps is a part of how long passes take
+                        self.admission.passes.learn(run.cost, time.monotonic() - run.begin)
         for loop in {waiting.loop for waiting, _ in said}:
-            loop.call_soon_threadsafe(_deliver, [(w, what) for w, what in said if w.loop is loop])
+            of_loop = [(w, what) for w, what in said if w.loop is loop]
+            loop.call_soon_threadsafe(self._deliver, of_loop, time.monotonic())
 
-
-def _deliver(said: Sequence[tuple[_Waiting, Answer | Exception | None]]) -> None:
-    for waiting, what in said:
-        if not waiting.gone:
-            waiting.said.put_nowait(what)
+    def _deliver(self, said: Sequence[tuple[_Waiting, Answer | Exception | None]], found: float) -> None:
+        """On the event loop: hands out what was found then."""
+        now = time.monotonic()
+        # The event loop was as long in reading the requests as it was in coming here.
+        misses = [2 * now - found - w.promised for w, what in said if what is None and w.promised is not None]
+        if misses:
+            with self._changed:
+                self.admission.missed(max(misses))
+        for waiting, what in said:
+            if not waiting.gone:
+                waiting.said.put_nowait(what)
