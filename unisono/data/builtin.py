@@ -18,11 +18,13 @@ class Builtin:
 
     Args:
         rows: (split, seed) -> rows; the same arguments give the same rows.
-        modules: the modules that decide the rows; when they change, cached rows are made anew.
+        modules: the modules that decide the rows, ``tables``: files beside the first of them that do; when any changes,
+            cached rows are made anew.
     """
 
     rows: Callable[[str, int], Iterator[dict[str, Any]]]
     modules: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 def _everyday(split: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -32,7 +34,11 @@ def _everyday(split: str, seed: int) -> Iterator[dict[str, Any]]:
 
 
 BUILTINS: dict[str, Builtin] = {
-    "everyday": Builtin(_everyday, ("unisono.data.everyday", "unisono.data.everyday_grammar")),
+    "everyday": Builtin(
+        _everyday,
+        modules=("unisono.data.everyday", "unisono.data.everyday_grammar"),
+        tables=("everyday_words.txt", "everyday_sentences.txt"),
+    ),
 }
 
 
@@ -53,9 +59,9 @@ def builtin(name: str) -> Builtin:
 
 def source_hash(name: str) -> str:
     """Names the code that makes a data set."""
+    made = builtin(name)
+    found = [Path(spec.origin) for module in made.modules if (spec := find_spec(module)) and spec.origin]
     digest = hashlib.sha256()
-    for module in builtin(name).modules:
-        found = find_spec(module)
-        if found is not None and found.origin:
-            digest.update(Path(found.origin).read_bytes())
+    for file in (*found, *(found[0].with_name(table) for table in made.tables)):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
