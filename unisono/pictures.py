@@ -13,6 +13,7 @@ from unisono.runtime.pictures import (
     MOST_PIXELS,
     BadPicture,
     content_of,
+    middle,
     opened,
     orientation_of,
     pixels,
@@ -27,15 +28,6 @@ __all__ = [
 
 MASKS = ("PNG", "BMP", "GIF", "TIFF", "PPM")  # formats that keep numbers as they are
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
-
-
-def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, C) -> (height, width, C): its middle, with black around it where it is smaller."""
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    inside = image[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
-    out = np.zeros((height, width, image.shape[2]), image.dtype)
-    out[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
-    return out
 
 
 def numbers(value: Any) -> np.ndarray:

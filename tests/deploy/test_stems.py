@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,19 @@ CASES: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
 }
 
 
+HUB = {"vit": {}, "deit": {}, "dinov2": {}, "dinov2_with_registers": {}, "vit of another size": {"size": [16, 40]}}
+
+
+@cache
+def encoder(case: str) -> tuple[Stem, ExportedStem]:
+    kind: Any = ENCODERS["image"]
+    with TemporaryDirectory() as folder:
+        told = kind.Options(encoder=written(Path(folder), case.split()[0])[0], **HUB[case])
+        stem = kind(WIDTH, told, kind.fit([], told))
+        stem.begin()
+    return stem.eval(), exported_stem(stem, MARK, "image")
+
+
 @cache
 def made(case: str) -> tuple[Stem, ExportedStem]:
     name, options, values = CASES[case]
@@ -58,9 +73,7 @@ def made(case: str) -> tuple[Stem, ExportedStem]:
     return stem.eval(), exported_stem(stem, MARK, name)
 
 
-def check(case: str, graph: Any) -> None:
-    name, _, values = CASES[case]
-    stem, ready = made(case)
+def check(name: str, values: list[Any], stem: Stem, ready: ExportedStem, graph: Any) -> None:
     rows = [{name: {"path": None, "bytes": value} if isinstance(value, bytes) else value} for value in values]
     examples, theirs = ready.reader.tokens(rows), stem.tokens(rows)
     for ours, wanted in zip(examples, theirs, strict=True):
@@ -82,19 +95,32 @@ def check(case: str, graph: Any) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_traced_gives_the_vectors_of_the_stem(case):
-    check(case, made(case)[1].graph.module)
+    stem, ready = made(case)
+    check(CASES[case][0], CASES[case][2], stem, ready, ready.graph.module)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_graph_gives_the_vectors_of_the_stem(case):
-    check(case, Session(to_onnx(made(case)[1].graph)))
+    stem, ready = made(case)
+    check(CASES[case][0], CASES[case][2], stem, ready, Session(to_onnx(ready.graph)))
 
 
-@pytest.mark.parametrize(("name", "encoder"), [("image", "vit"), ("audio", "wav2vec2")])
-def test_a_pretrained_encoder_is_refused(name, encoder, tmp_path):
-    kind: Any = ENCODERS[name]
-    told = kind.Options(encoder=written(tmp_path / encoder, encoder)[0])
-    refused = partial(exported_stem, kind(WIDTH, told, kind.fit([], told)), None, name)
-    with pytest.raises(ExportError, match=f"^its {name} goes through a pretrained encoder, which cannot be exported$"):
-        refused()
+@pytest.mark.parametrize("case", HUB)
+def test_what_is_traced_of_an_encoder_from_the_hub_gives_its_vectors(case):
+    stem, ready = encoder(case)
+    check("image", CASES["images"][2][:2], stem, ready, ready.graph.module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", HUB)
+def test_the_graph_of_an_encoder_from_the_hub_gives_its_vectors(case):
+    stem, ready = encoder(case)
+    check("image", CASES["images"][2][:2], stem, ready, Session(to_onnx(ready.graph)))
+
+
+def test_an_encoder_of_sounds_is_refused(tmp_path):
+    kind: Any = ENCODERS["audio"]
+    told = kind.Options(encoder=written(tmp_path, "wav2vec2")[0])
+    with pytest.raises(ExportError, match="^its audio goes through a pretrained encoder, which cannot be exported$"):
+        exported_stem(kind(WIDTH, told, kind.fit([], told)), None, "audio")

@@ -25,6 +25,7 @@ from unisono.runtime.stems.cells import scaled
 from unisono.runtime.stems.image import Image
 from unisono.runtime.stems.sequence import Symbols
 from unisono.runtime.stems.table import Table
+from unisono.runtime.stems.whole import WholeImage
 
 COLUMNS = {
     "size": {"mean": 1.0, "spread": 2.0},
@@ -33,12 +34,14 @@ COLUMNS = {
 }
 READERS = {
     "image": Image(4, (8, 12), 16, 3, 7),
+    "whole image": WholeImage(4, (8, 8), 3, 9, True, 3, 5),
     "audio": Audio(8000, 2.5, 16, 20.0, 4000.0, 200, 80, 4, Raw(8000, "s16le", 1), 90),
     "sequence": Symbols("dna", 3, False, ("ACG", "CGT"), 40),
     "table": Table([["size", "age", "colour"], ["size"]], COLUMNS, ["?"], 4),
 }
 DAMAGE: dict[str, list[dict[str, Any]]] = {
     "image": [{"patch": 0}, {"patch": "4"}, {"size": [8]}, {"size": [8, 13]}, {"longest": 9, "size": None}],
+    "whole image": [{"size": [8]}, {"size": None}, {"resize": "8"}, {"resize": [8, 0]}, {"crop": 1}, {"resample": 9}],
     "audio": [{"rate": 1}, {"high": 9000.0}, {"seconds": 0}, {"window": 0}, {"pcm": {"rate": 8000}}, {"bands": None}],
     "sequence": [{"alphabet": "runes"}, {"k": 9}, {"symbols": ["A", "A"]}, {"canonical": 1}],
     "table": [{"tables": [["weight"]]}, {"columns": {"size": {}}}, {"missing": 3},
@@ -62,7 +65,9 @@ def test_what_is_damaged_is_refused(name):
         with pytest.raises(Damaged):
             STEMS[name].of(Fields({**said(name), **copy.deepcopy(wrong)}, name), 9)
     for entry in said(name):
-        if entry not in ("size", "pcm"):  # these may be left out
+        if entry not in {"image": ("size",), "audio": ("pcm",), "whole image": ("resize",)}.get(
+            name, ()
+        ):  # these may be left out
             with pytest.raises(Damaged, match=f'"{entry}"'):
                 STEMS[name].of(Fields({k: v for k, v in said(name).items() if k != entry}, name), 9)
 

@@ -50,7 +50,12 @@ def manifest(
     trunk = plan.model.trunk
     text = {"text": {"tokenizer": TOKENIZER, "max_length": plan.model.text.max_length}} if _reads_text(plan) else {}
     stems = {
-        name: {"graph": stem.graph.name, "most": stem.reader.most, "read": stem.reader.told()}
+        name: {
+            "graph": stem.graph.name,
+            "reader": stem.reader.kind,
+            "most": stem.reader.most,
+            "read": stem.reader.told(),
+        }
         for name, stem in plan.stems.items()
     }
     graphs = {graph.name: _graph(graph, f"{graph.name}{suffix}", digests) for graph in plan.graphs()}

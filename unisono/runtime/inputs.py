@@ -45,7 +45,7 @@ class Inputs:
                 raise Damaged(f"{manifest.tokenizer}: no tokenizer ({str(error)[:100]})") from None
         for name, said in manifest.stems.items():
             if name != "text":
-                stems[name] = STEMS[name].of(said.read, said.most)
+                stems[name] = STEMS[said.reader].of(said.read, said.most)
         return cls(stems, {name: said.graph for name, said in manifest.stems.items()})
 
     @property

@@ -13,6 +13,7 @@ from .fields import Fields
 FORMATS = (1, 2)  # the first where texts are all that is read, the second where stems have graphs of their own
 MANIFEST = "unisono.json"
 IN_ONE = "unisono."  # begins the names of metadata entries of an export that is one file
+READERS = ("text", "image", "whole image", "sequence", "audio", "table")
 STEMS = ("text", "image", "sequence", "audio", "table")
 KINDS = (
     "answer",
@@ -105,10 +106,11 @@ class Stem:
 
     Args:
         graph: the name of the graph that makes vectors of it. ``most``: vectors of a row at most.
-        read: how it is read; each stem reads its own.
+        reader: the kind of what reads it. ``read``: how it is read; each reader has its own.
     """
 
     graph: str
+    reader: str
     most: int
     read: Fields
 
@@ -191,7 +193,7 @@ def _digest(said: Fields, name: str) -> str:
 
 
 def _stem(said: Fields) -> Stem:
-    return Stem(said.text("graph"), said.whole("most", 1, LONGEST), said.within("read"))
+    return Stem(said.text("graph"), said.text("reader", READERS), said.whole("most", 1, LONGEST), said.within("read"))
 
 
 def _task(name: str, said: Fields, longest: int, stems: Mapping[str, Stem]) -> Task:

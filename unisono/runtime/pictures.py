@@ -79,6 +79,15 @@ def resized(image: np.ndarray, height: int, width: int, *, resample: int = 2) ->
     return out.reshape(height, width, image.shape[2])
 
 
+def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, C) -> (height, width, C): its middle, with black around it where it is smaller."""
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    inside = image[max(top, 0) : max(top, 0) + height, max(left, 0) : max(left, 0) + width]
+    out = np.zeros((height, width, image.shape[2]), image.dtype)
+    out[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
+    return out
+
+
 def orientation_of(image: Any) -> int:
     """How the stored pixels lie, 1 (upright) to 8, as a camera noted it: EXIF 2.3, section 4.6.4 A."""
     try:

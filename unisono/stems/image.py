@@ -25,7 +25,6 @@ from unisono.stems.base import Stem, Tokens
 from unisono.stems.hiding import MASKED, Contents, Hiding
 from unisono.views import TURN, VIEW
 
-CUT = "cut"  # field of an image of which only the middle is seen: places in the file are not those in the vectors
 HIDDEN = "hidden_patches"  # field of an example of which a part is hidden: (1 + h * w,) which vectors
 
 

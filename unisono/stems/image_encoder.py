@@ -8,7 +8,6 @@ interpolated as its authors do.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,12 +18,11 @@ from torch import Tensor
 from transformers import AutoImageProcessor
 
 from unisono.packed import Layout
-from unisono.pictures import BadPicture, middle, pixels, resized
 from unisono.runtime.stems.tiling import Tiling
+from unisono.runtime.stems.whole import CUT, WholeImage
 from unisono.runtime.tiles import TILE
 from unisono.stems.augment import Augmentation, Blending, augmented, drawn, views
 from unisono.stems.base import Stem, Tokens
-from unisono.stems.image import CUT
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
 from unisono.views import TURN, VIEW
 
@@ -60,8 +58,12 @@ class ImageEncoder(Blending, Tiling, Stem):
         self.patch, self.channels = int(config["patch_size"]), int(config["num_channels"])
         self.size: tuple[int, int] = tuple(self.processor["crop"] or self.processor["resize"])
         self.encoder = Encoder(width, config, frozen=options.freeze)
-        self.down, self.across = (side // self.patch for side in self.size)
-        self.most = 1 + self.down * self.across
+        self.most = 1 + self.size[0] // self.patch * (self.size[1] // self.patch)
+        told = self.processor["resize"]
+        self.reader = WholeImage(
+            self.patch, self.size, self.channels, tuple(told) if isinstance(told, list) else told,
+            self.processor["crop"] is not None, self.processor["resample"], self.most,
+        )  # fmt: skip
         own = config["image_size"]
         self._stretched = self.size != (tuple(own) if isinstance(own, list) else (own, own))
         self.mean: Tensor  # (C, 1, 1)
@@ -90,28 +92,10 @@ class ImageEncoder(Blending, Tiling, Stem):
         """Per row ``pixels`` (H * W * C,) uint8 and ``grid`` (4,) int32: patches down and across, and the height and
         width of the image as it came; with ``cut`` (1,) where only its middle is seen; or why there is no such image.
         """
-        return [self._tokens(row["image"]) for row in rows]
-
-    def _tokens(self, value: Any) -> Tokens | str:
-        try:
-            return self.kept(*pixels(value, channels=self.channels))
-        except BadPicture as reason:
-            return str(reason)
+        return self.reader.tokens(rows)
 
     def kept(self, image: np.ndarray, size: tuple[int, int], most: int | None = None) -> Tokens:
-        """All images have one size, whatever is asked for."""
-        told, wanted = self.processor, self.processor["resize"]
-        if isinstance(wanted, int):
-            wanted = shorter(image.shape[0], image.shape[1], wanted)
-        if wanted:
-            if max(wanted) > 16 * max(self.size):  # a hair of an image would become huge, for a middle that shows none
-                raise BadPicture("an image more than sixteen times as long as wide")
-            image = resized(image, *wanted, resample=told["resample"])
-        out = {"grid": np.array([self.down, self.across, *size], np.int32)}
-        if told["crop"] and image.shape[:2] != self.size:
-            image = middle(image, *self.size)
-            out[CUT] = np.ones(1, np.int32)
-        return {"pixels": np.ascontiguousarray(image).reshape(-1), **out}
+        return self.reader.kept(image, size, most)
 
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         return self.most
@@ -138,6 +122,10 @@ class ImageEncoder(Blending, Tiling, Stem):
         images = images.to(self.encoder.project.weight.dtype)
         if self.training:
             images = augmented(images / 255, fields[VIEW], self.options) * 255
+        return self.seen(images)
+
+    def seen(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) between 0 and 255 -> the last hidden states, as ``states``."""
         images = (images * self.processor["scale"] - self.mean) / self.spread
         more = {"interpolate_pos_encoding": True} if self._stretched and self._family in ("vit", "deit") else {}
         found = self.encoder.states(lambda model: model(pixel_values=images, **more).last_hidden_state)
@@ -197,8 +185,3 @@ def _check(fitted: Mapping[str, Any], options: ImageEncoderOptions) -> None:
     own = config["image_size"]
     if isinstance(own, list) and own[0] != own[1] and list(size) != own:
         raise ValueError(f'"{options.encoder}" knows images of {own} alone')
-
-
-def shorter(height: int, width: int, side: int) -> tuple[int, int]:
-    """The size with that shorter side, in proportion, rounded down as image processors do."""
-    return (math.floor(side * height / width), side) if width <= height else (side, math.floor(side * width / height))

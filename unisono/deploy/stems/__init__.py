@@ -10,11 +10,11 @@ from torch import Tensor
 from unisono.deploy.errors import ExportError
 from unisono.deploy.stems.audio import audio
 from unisono.deploy.stems.base import VALUES, ExportedStem
-from unisono.deploy.stems.image import image
+from unisono.deploy.stems.image import image, whole_image
 from unisono.deploy.stems.sequence import sequence
 from unisono.deploy.stems.table import table
 from unisono.deploy.stems.text import text
-from unisono.stems import AudioStem, ImageStem, SequenceStem, Stem, TableStem, TextStem
+from unisono.stems import AudioStem, ImageEncoder, ImageStem, SequenceStem, Stem, TableStem, TextStem
 
 __all__ = ["KNOWN", "VALUES", "ExportedStem", "exported_stem", "unfit"]
 
@@ -22,6 +22,7 @@ __all__ = ["KNOWN", "VALUES", "ExportedStem", "exported_stem", "unfit"]
 KNOWN: dict[type[Stem], Callable[[Any, Tensor | None, str], ExportedStem]] = {
     TextStem: text,
     ImageStem: image,
+    ImageEncoder: whole_image,
     SequenceStem: sequence,
     AudioStem: audio,
     TableStem: table,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unisono.deploy.graph import Dims
 from unisono.deploy.stems.base import ExportedStem, Marked, as_graph
-from unisono.stems import ImageStem
+from unisono.stems import ImageEncoder, ImageStem
 
 
 class _Patches(Marked):
@@ -31,3 +31,24 @@ def image(stem: ImageStem, mark: Tensor | None, name: str) -> ExportedStem:
     pixels = torch.zeros(2, height, width, stem.channels, dtype=torch.uint8)
     dims: Dims = ("B", None, None, None) if size else ("B", "H", "W", None)
     return ExportedStem(as_graph(name, _Patches(stem, mark), {"pixels": pixels}, {"pixels": dims}), stem.reader)
+
+
+class _Seen(Marked):
+    """The same of images of one size, by a pretrained encoder."""
+
+    def __init__(self, stem: ImageEncoder, mark: Tensor | None) -> None:
+        super().__init__(mark)
+        self.stem = stem
+
+    def vectors(self, fields: dict[str, Tensor]) -> Tensor:
+        encoder = self.stem.encoder
+        return encoder(self.stem.seen(fields["pixels"].permute(0, 3, 1, 2).to(encoder.project.weight.dtype))).flatten(
+            0, 1
+        )
+
+
+def whole_image(stem: ImageEncoder, mark: Tensor | None, name: str) -> ExportedStem:
+    """The graph of an encoder from the hub."""
+    pixels = torch.zeros(2, *stem.size, stem.channels, dtype=torch.uint8)
+    dims: Dims = ("B", None, None, None)
+    return ExportedStem(as_graph(name, _Seen(stem, mark), {"pixels": pixels}, {"pixels": dims}), stem.reader)

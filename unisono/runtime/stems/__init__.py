@@ -10,7 +10,8 @@ from .image import Image
 from .sequence import Symbols
 from .table import Table
 from .text import Text
+from .whole import WholeImage
 
-STEMS: Mapping[str, type[Stem]] = {"text": Text, "image": Image, "sequence": Symbols, "audio": Audio, "table": Table}
+STEMS: Mapping[str, type[Stem]] = {each.kind: each for each in (Text, Image, Symbols, Audio, Table, WholeImage)}
 
-__all__ = ["STEMS", "Audio", "Image", "Stem", "Symbols", "Table", "Text", "Tokens"]
+__all__ = ["STEMS", "Audio", "Image", "Stem", "Symbols", "Table", "Text", "Tokens", "WholeImage"]

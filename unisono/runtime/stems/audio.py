@@ -45,6 +45,7 @@ class Audio(Stem):
     pace: int
     pcm: Raw | None
     most: int
+    kind: ClassVar[str] = "audio"
     reads: ClassVar[tuple[str, ...]] = ("mel", "steps")
 
     def told(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Stem(ABC):
     output ``values`` (n, D_in) has the vectors of several examples end to end.
     """
 
+    kind: ClassVar[str]  # its name among all readers
     reads: ClassVar[tuple[str, ...]]  # the fields that ``tokens`` gives, of which vectors are made
     most: int  # vectors of a row at most
 

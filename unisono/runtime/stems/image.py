@@ -15,7 +15,7 @@ from .base import Arrays, Stem, Tokens
 from .tiling import Tiling
 
 LONGEST = 4096  # pixels of a side at most
-_AT_ONCE = 1 << 20  # pixels of one call: convolutions hold many numbers for each of them
+AT_ONCE = 1 << 20  # pixels of one call: convolutions hold many numbers for each of them
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Image(Tiling, Stem):
     longest: int
     channels: int
     most: int
+    kind: ClassVar[str] = "image"
     reads: ClassVar[tuple[str, ...]] = ("pixels", "grid")
 
     def told(self) -> dict[str, Any]:
@@ -83,7 +84,7 @@ class Image(Tiling, Stem):
             alike.setdefault(tuple(example["grid"][:2].tolist()), []).append(number)
         for (down, across), numbers in alike.items():
             shape = (down * self.patch, across * self.patch, self.channels)
-            few = max(1, _AT_ONCE // (shape[0] * shape[1]))
+            few = max(1, AT_ONCE // (shape[0] * shape[1]))
             for some in (numbers[at : at + few] for at in range(0, len(numbers), few)):
                 yield some, {"pixels": np.stack([examples[n]["pixels"].reshape(shape) for n in some])}
 

@@ -31,6 +31,7 @@ class Symbols(Stem):
     canonical: bool
     known: tuple[str, ...]
     most: int
+    kind: ClassVar[str] = "sequence"
     reads: ClassVar[tuple[str, ...]] = ("symbols",)
 
     def told(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Table(Stem):
     columns: Mapping[str, Mapping[str, Any]]
     missing: Sequence[str]
     most: int
+    kind: ClassVar[str] = "table"
     reads: ClassVar[tuple[str, ...]] = ("columns", "numbers", "categories")
 
     def told(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Text(Stem):
 
     reader: Reader
     most: int
+    kind: ClassVar[str] = "text"
     reads: ClassVar[tuple[str, ...]] = ("ids", "types")
 
     def told(self) -> dict[str, Any]:
