@@ -18,7 +18,7 @@ from unisono.model import MultiTaskModel
 from unisono.recipe import RecipeError
 from unisono.train import checkpoints
 from unisono.train.events import Evaluated, Finished, Noted, Skipped, Stepped
-from unisono.train.loop import TrainingFailed
+from unisono.train.stepping import TrainingFailed
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:

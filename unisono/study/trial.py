@@ -12,8 +12,8 @@ from unisono.study.budget import best_evaluation, evaluations
 from unisono.study.outcome import Outcome, Report
 from unisono.teach import train
 from unisono.train.events import Evaluated, Event, Listener, Started
-from unisono.train.loop import TrainingFailed
 from unisono.train.step import out_of_memory
+from unisono.train.stepping import TrainingFailed
 
 
 def run_trial(

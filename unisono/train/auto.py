@@ -22,8 +22,8 @@ from unisono.balance.search import Candidate, best, candidates, rungs, spent
 from unisono.recipe import Recipe, build
 from unisono.train.beginning import Beginning, Start
 from unisono.train.events import Bus, Chosen, Noted
-from unisono.train.loop import TrainingFailed
 from unisono.train.processes import agreed
+from unisono.train.stepping import TrainingFailed
 
 FOLDER, RESULT, RECIPE = "auto", "auto.json", "recipe.yaml"
 

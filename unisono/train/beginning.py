@@ -16,8 +16,9 @@ from unisono.model import MultiTaskModel
 from unisono.prepare import Tables, encode
 from unisono.recipe import Recipe
 from unisono.tasks import resolve
+from unisono.train.course import Scores
 from unisono.train.events import Bus
-from unisono.train.loop import Loop, Scores
+from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator, total
 from unisono.train.sampler import cut
 

@@ -18,9 +18,10 @@ from unisono.prepare import Tables, build_model, encode, labelled, read_tables
 from unisono.recipe import Recipe
 from unisono.stages import planned_steps
 from unisono.train import auto
+from unisono.train.course import TOKENS_PER_STEP
 from unisono.train.events import Bus
 from unisono.train.lesson import Lesson, Prepare
-from unisono.train.loop import TOKENS_PER_STEP, Loop
+from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
 
 ROWS = 10  # of each task
