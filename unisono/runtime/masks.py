@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,8 @@ def runs(mask: np.ndarray) -> list[list[int]]:
     """(H, W) -> [number, how many pixels] of each run of equal numbers, row by row."""
     flat = mask.reshape(-1)
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [len(flat)]])
-    return [[int(flat[a]), int(b - a)] for a, b in pairwise(starts)]
+    out: list[list[int]] = np.stack([flat[starts[:-1]], np.diff(starts)], 1).tolist()
+    return out
 
 
 def drawn(runs: Sequence[Sequence[int]]) -> np.ndarray:
