@@ -44,8 +44,10 @@ MAY: dict[str, set[str]] = {
     "hiding": {"inputs", "stems", "heads"},
     "blending": {"stems", "heads"},
     "saved": {"tasks", "stems", "trunk", "heads", "recipe"},
+    "together": {"tasks", "inputs", "stems", "heads", "runtime"},
     "model": {
         "saved",
+        "together",
         "batch",
         "hiding",
         "blending",
@@ -86,7 +88,6 @@ MAY: dict[str, set[str]] = {
     "draw": {"report.colours"},
     "targets": set(),
     "predicting": {"ask", "said", "draw", "targets", "show", "heads"},
-    "together": {"model", "inputs", "stems", "heads", "runtime"},
     "deploy": {
         "saved",
         "model",

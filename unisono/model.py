@@ -21,9 +21,11 @@ from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, 
 from unisono.packed import Packed, passes
 from unisono.recipe import nearest
 from unisono.runtime.errors import BadRow
+from unisono.runtime.questions import Question, Unanswerable
 from unisono.saved import ModelError
 from unisono.stems import Hiding, Stem, TextStem, Tiling
 from unisono.tasks import Task
+from unisono.together import answers_of
 from unisono.trunk import Trunk, merged_state
 
 BESIDE = "beside"  # a part of a head that only training has: it is not saved with the model
@@ -342,22 +344,19 @@ class MultiTaskModel(nn.Module):
         try:
             read = [self.text.tokens_of_text(text) for text in texts]
             for at in passes([len(r.ids) for r in read], 4096):
-                tokens = [{"ids": read[i].ids, "words": read[i].words} for i in at]
-                shared: Packed | None = None
-                for name in self.text_tasks:
-                    asked = options.get(name, {})
-                    examples = [{**t, **self.head(name).encode({}, t)} for t in tokens]
-                    if self.head(name).hides:  # what it sees is not what the others see
-                        predictions = self.predict_examples(name, examples, **asked)
-                    else:
-                        batch = self.collate(name, examples).to(self.device)
-                        shared = shared if shared is not None else self.states(batch.inputs)
-                        predictions = batch.restore(self.head(name).predict(shared, batch.targets, **asked))
-                    for i, prediction in zip(at, predictions, strict=True):
-                        if self.tasks[name].kind.words:
-                            prediction = {"words": read[i].strings, **prediction}
-                        out[i][name] = prediction
-            return out
+                asked = [(i, name) for i in at for name in self.text_tasks]
+                questions = [Question(n, {self.tasks[n].inputs[0]: texts[i]}, options.get(n, {})) for i, n in asked]
+                tokens: list[Example] = [{"ids": read[i].ids, "words": read[i].words} for i, _ in asked]
+                encoded = [{**own, **self.head(n).encode({}, own)} for own, (_, n) in zip(tokens, asked, strict=True)]
+                for answer in answers_of(self, questions, list(enumerate(encoded))):
+                    if answer is None or not answer.last:
+                        continue
+                    if isinstance(answer.found, Unanswerable):  # an option that its head does not have
+                        raise ValueError(answer.found.reason)
+                    i, name = asked[answer.at]
+                    words = {"words": read[i].strings} if self.tasks[name].kind.words else {}
+                    out[i][name] = {**words, **answer.found}
+            return [{name: found[name] for name in self.text_tasks} for found in out]
         finally:
             self.train(training)
 

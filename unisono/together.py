@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from unisono.heads import Example
-from unisono.inputs import collate_mixed
-from unisono.model import MultiTaskModel
+from unisono.heads import Example, Head, Prediction, Row
+from unisono.inputs import Inputs, collate_mixed
 from unisono.packed import Packed
 from unisono.runtime.answering import turn
 from unisono.runtime.questions import Answer, Question, Unanswerable
 from unisono.stems import Stem
+from unisono.tasks import Task
+
+
+class Model(Protocol):
+    """What is asked: see ``MultiTaskModel``, which itself asks here."""
+
+    tasks: dict[str, Task]
+
+    @property
+    def device(self) -> torch.device: ...
+    def head(self, task: str) -> Head: ...
+    def stems_of(self, task: str) -> dict[str, Stem]: ...
+    def length(self, task: str, example: Example) -> int: ...
+    def encode(self, task: str, rows: Sequence[Row]) -> list[Example | list[Example] | str]: ...
+    def states(self, inputs: Inputs, *, first: bool = False) -> Packed: ...
+    def predict_examples(self, task: str, examples: Sequence[Example], **options: Any) -> list[Prediction]: ...
+    def merged(
+        self, task: str, source: Sequence[int], found: Sequence[Prediction], row_of: Callable[[int], Row]
+    ) -> Iterator[tuple[int, Prediction]]: ...
 
 
 class _Part(NamedTuple):
@@ -24,7 +42,7 @@ class _Part(NamedTuple):
     sequence: int
 
 
-def answers(model: MultiTaskModel, questions: Sequence[Question]) -> Iterator[Answer | None]:
+def answers(model: Model, questions: Sequence[Question]) -> Iterator[Answer | None]:
     """Answers as they are found; None after a piece of work that gave none, so that other work may come between.
 
     The questions' rows lie in one pack, whatever their tasks, and equal inputs share a sequence of it. Heads that find
@@ -39,6 +57,17 @@ def answers(model: MultiTaskModel, questions: Sequence[Question]) -> Iterator[An
             yield Answer(at, Unanswerable(made))
         else:
             parts += ((at, example) for example in (made if isinstance(made, list) else [made]))
+    yield from answers_of(model, questions, parts)
+
+
+def answers_of(
+    model: Model, questions: Sequence[Question], parts: Sequence[tuple[int, Example]]
+) -> Iterator[Answer | None]:
+    """As ``answers``, where rows are encoded already.
+
+    Args:
+        parts: the number of a question, ascending, and an example of its row.
+    """
     if not parts:
         return
     # Of these a row is more sequences than one, or does not look as it does to the others.
@@ -52,9 +81,7 @@ def answers(model: MultiTaskModel, questions: Sequence[Question]) -> Iterator[An
         yield from turn(running)
 
 
-def _encoded(
-    model: MultiTaskModel, questions: Sequence[Question]
-) -> Iterator[tuple[int, Example | list[Example] | str]]:
+def _encoded(model: Model, questions: Sequence[Question]) -> Iterator[tuple[int, Example | list[Example] | str]]:
     """Each question's examples, or why it has none; the rows of a task are read together."""
     of_task: dict[str, list[int]] = {}
     for at, question in enumerate(questions):
@@ -65,7 +92,7 @@ def _encoded(
 
 @torch.inference_mode()
 def _states(
-    model: MultiTaskModel, questions: Sequence[Question], parts: Sequence[tuple[int, Example]]
+    model: Model, questions: Sequence[Question], parts: Sequence[tuple[int, Example]]
 ) -> tuple[list[_Part], Packed]:
     """The trunk's states, the shortest sequence first; and the parts in the order of their sequences."""
     numbers: dict[tuple[Any, ...], int] = {}
@@ -101,7 +128,7 @@ def _groups(questions: Sequence[Question], parts: Sequence[_Part]) -> list[list[
 
 @torch.inference_mode()
 def _found(
-    model: MultiTaskModel, questions: Sequence[Question], parts: Sequence[_Part], states: Packed
+    model: Model, questions: Sequence[Question], parts: Sequence[_Part], states: Packed
 ) -> Iterator[list[Answer]]:
     """A head's answers: after each of its steps what it knows so far, where that is wanted, and all at the end."""
     first = questions[parts[0].at]
@@ -126,7 +153,7 @@ def _found(
     yield [Answer(at, prediction) for at, prediction in merged]
 
 
-def _alone(model: MultiTaskModel, questions: Sequence[Question], parts: Sequence[_Part]) -> Iterator[list[Answer]]:
+def _alone(model: Model, questions: Sequence[Question], parts: Sequence[_Part]) -> Iterator[list[Answer]]:
     """Answers of a task whose rows take a pass of their own."""
     first = questions[parts[0].at]
     try:
