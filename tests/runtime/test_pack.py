@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.runtime.pack import Pack, passes
+from unisono.runtime.errors import Damaged
+from unisono.runtime.pack import SEGMENTS, Pack, Part, passes
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=7)
 
@@ -45,3 +47,15 @@ def test_passes_keep_to_the_places_of_their_grid(lengths, most):
     assert sorted(n for some in found for n in some) == list(range(len(lengths)))
     for some in found:
         assert len(some) == 1 or len(some) * max(lengths[n] for n in some) <= most
+
+
+def test_vectors_of_stems_go_to_their_places_and_none_is_missing():
+    fields = {"x": np.zeros(1)}
+    parts = [Part("one", fields, np.array([0, 3])), Part("other", fields, np.array([2, 1]))]
+    pack = Pack([{SEGMENTS: np.array([2, 0])}, {SEGMENTS: np.array([1, 1])}], parts)
+    given = {"one": np.array([[1.0], [2.0]]), "other": np.array([[3.0], [4.0]])}
+    found = pack.inputs(lambda graph, _: {"values": given[graph]})
+    assert found["values"].tolist() == [[1], [4], [3], [2]] and "ids" not in found
+    for wrong in (np.zeros((3, 1)), np.zeros((2, 2)), np.zeros(2), None):
+        with pytest.raises(Damaged, match='^graph "other": it gives no "values" of 2 vectors$'):
+            pack.inputs(lambda graph, _, wrong=wrong: {"values": given["one"] if graph == "one" else wrong})

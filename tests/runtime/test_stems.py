@@ -40,7 +40,8 @@ READERS = {
     "table": Table([["size", "age", "colour"], ["size"]], COLUMNS, ["?"], 4),
 }
 DAMAGE: dict[str, list[dict[str, Any]]] = {
-    "image": [{"patch": 0}, {"patch": "4"}, {"size": [8]}, {"size": [8, 13]}, {"longest": 9, "size": None}],
+    "image": [{"patch": 0}, {"channels": 2}, {"patch": "4"}, {"size": [8]}, {"size": [8, 13]},
+              {"longest": 9, "size": None}],
     "whole image": [{"size": [8]}, {"size": None}, {"resize": "8"}, {"resize": [8, 0]}, {"crop": 1}, {"resample": 9}],
     "audio": [{"rate": 1}, {"high": 9000.0}, {"seconds": 0}, {"window": 0}, {"pcm": {"rate": 8000}}, {"bands": None}],
     "sequence": [{"alphabet": "runes"}, {"k": 9}, {"symbols": ["A", "A"]}, {"canonical": 1}],

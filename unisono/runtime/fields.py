@@ -64,6 +64,12 @@ class Fields:
             raise self.wrong(name, "a finite number")
         return float(value)
 
+    def colours(self, name: str) -> int:
+        """Channels of an image: 3 for RGB, 1 for grey."""
+        if (found := self.whole(name, 1, 3)) == 2:
+            raise self.wrong(name, "1 or 3")
+        return found
+
     def numbers(self, name: str) -> tuple[float, ...]:
         """Finite numbers."""
         value = self._get(name)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import Damaged
+
 Arrays = Mapping[str, np.ndarray]
 RunGraph = Callable[[str, Arrays], Arrays]  # a graph's name and its inputs -> its outputs
 
@@ -62,13 +64,23 @@ class Pack:
             self.fields["ids"] = np.concatenate([s["ids"] for s in sequences]).astype(np.int64)
 
     def inputs(self, run: RunGraph) -> dict[str, np.ndarray]:
-        """What the encoder's graph takes: ``fields``, and where stems have graphs of their own ``values`` (N, D_in)."""
+        """What the encoder's graph takes: ``fields``, and where stems have graphs of their own ``values`` (N, D_in).
+
+        Raises:
+            Damaged: a graph gives something else than the vectors that it is asked for.
+        """
         if not self.parts:
             return dict(self.fields)
-        found = [run(part.graph, part.fields)["values"] for part in self.parts]
-        values = np.empty((int(self.lengths.sum()), found[0].shape[1]), np.float32)
-        for part, own in zip(self.parts, found, strict=True):
+        values: np.ndarray | None = None
+        for part in self.parts:
+            own = run(part.graph, part.fields).get("values")
+            wide = None if values is None else values.shape[1]
+            if own is None or own.ndim != 2 or len(own) != len(part.places) or own.shape[1] != (wide or own.shape[1]):
+                raise Damaged(f'graph "{part.graph}": it gives no "values" of {len(part.places)} vectors')
+            if values is None:
+                values = np.empty((int(self.lengths.sum()), own.shape[1]), np.float32)
             values[part.places] = own
+        assert values is not None
         return {**self.fields, "values": values}
 
     def gridded(self, numbers: Sequence[int]) -> np.ndarray:

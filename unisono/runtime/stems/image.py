@@ -45,7 +45,7 @@ class Image(Tiling, Stem):
         size = said.wholes("size", 2, patch, LONGEST) if said.has("size") else None
         if longest < patch or any(side % patch for side in (longest, *(size or ()))):
             raise said.wrong("size" if size else "longest", f"multiples of the patch, {patch}")
-        return cls(patch, (size[0], size[1]) if size else None, longest, said.whole("channels", 1, 3), most)
+        return cls(patch, (size[0], size[1]) if size else None, longest, said.colours("channels"), most)
 
     def tokens(self, rows: Sequence[Mapping[str, Any]], *, most: int | None = None) -> list[Tokens | str]:
         """Per row ``pixels`` (H * W * C,) uint8 and ``grid`` (4,) int32: patches down and across, and the height and

@@ -52,7 +52,7 @@ class WholeImage(Tiling, Stem):
             one = isinstance(resize, int)
             resize = said.whole("resize", 1, LONGEST) if one else said.wholes("resize", 2, 1, LONGEST)
         return cls(
-            patch, (height, width), said.whole("channels", 1, 3), resize, said.flag("crop"),
+            patch, (height, width), said.colours("channels"), resize, said.flag("crop"),
             said.whole("resample", 0, 5), most,
         )  # fmt: skip
 
