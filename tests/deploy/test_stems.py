@@ -50,17 +50,29 @@ CASES: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
 }
 
 
-HUB = {"vit": {}, "deit": {}, "dinov2": {}, "dinov2_with_registers": {}, "vit of another size": {"size": [16, 40]}}
+SOUND = {"pcm": {"rate": 8000}}
+HUB: dict[str, tuple[str, dict[str, Any]]] = {
+    "vit": ("image", {}),
+    "deit": ("image", {}),
+    "dinov2": ("image", {}),
+    "dinov2_with_registers": ("image", {}),
+    "vit of another size": ("image", {"size": [16, 40]}),
+    "wav2vec2": ("audio", SOUND),
+    "wav2vec2-stable": ("audio", SOUND),
+    "hubert": ("audio", SOUND),
+}
+HUB_VALUES = {"image": CASES["images"][2][:2], "audio": [raw(900), raw(60), raw(900), raw(2500)]}
 
 
 @cache
 def encoder(case: str) -> tuple[Stem, ExportedStem]:
-    kind: Any = ENCODERS["image"]
+    name, options = HUB[case]
+    kind: Any = ENCODERS[name]
     with TemporaryDirectory() as folder:
-        told = kind.Options(encoder=written(Path(folder), case.split()[0])[0], **HUB[case])
+        told = kind.Options(encoder=written(Path(folder), case.split()[0])[0], **options)
         stem = kind(WIDTH, told, kind.fit([], told))
         stem.begin()
-    return stem.eval(), exported_stem(stem, MARK, "image")
+    return stem.eval(), exported_stem(stem, MARK, name)
 
 
 @cache
@@ -109,18 +121,18 @@ def test_the_graph_gives_the_vectors_of_the_stem(case):
 @pytest.mark.parametrize("case", HUB)
 def test_what_is_traced_of_an_encoder_from_the_hub_gives_its_vectors(case):
     stem, ready = encoder(case)
-    check("image", CASES["images"][2][:2], stem, ready, ready.graph.module)
+    check(HUB[case][0], HUB_VALUES[HUB[case][0]], stem, ready, ready.graph.module)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", HUB)
 def test_the_graph_of_an_encoder_from_the_hub_gives_its_vectors(case):
     stem, ready = encoder(case)
-    check("image", CASES["images"][2][:2], stem, ready, Session(to_onnx(ready.graph)))
+    check(HUB[case][0], HUB_VALUES[HUB[case][0]], stem, ready, Session(to_onnx(ready.graph)))
 
 
-def test_an_encoder_of_sounds_is_refused(tmp_path):
+def test_the_encoder_of_whisper_is_refused(tmp_path):
     kind: Any = ENCODERS["audio"]
-    told = kind.Options(encoder=written(tmp_path, "wav2vec2")[0])
-    with pytest.raises(ExportError, match="^its audio goes through a pretrained encoder, which cannot be exported$"):
+    told = kind.Options(encoder=written(tmp_path, "whisper")[0])
+    with pytest.raises(ExportError, match="^its audio goes through Whisper's encoder, which cannot be exported$"):
         exported_stem(kind(WIDTH, told, kind.fit([], told)), None, "audio")

@@ -13,7 +13,7 @@ from .fields import Fields
 FORMATS = (1, 2)  # the first where texts are all that is read, the second where stems have graphs of their own
 MANIFEST = "unisono.json"
 IN_ONE = "unisono."  # begins the names of metadata entries of an export that is one file
-READERS = ("text", "image", "whole image", "sequence", "audio", "table")
+READERS = ("text", "image", "whole image", "sequence", "audio", "samples", "table")
 STEMS = ("text", "image", "sequence", "audio", "table")
 KINDS = (
     "answer",

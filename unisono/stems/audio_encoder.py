@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from math import ceil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from transformers import AutoFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
 from unisono.packed import Layout
-from unisono.sounds import Pcm, Unreadable, read_sound
+from unisono.runtime.stems.audio import Raw
+from unisono.runtime.stems.samples import Samples
+from unisono.sounds import Pcm
 from unisono.stems.base import Stem, Tokens
 from unisono.stems.pretrained import Encoder, EncoderOptions, fetching, fill, shape
 
@@ -63,7 +65,12 @@ class AudioEncoder(Stem):
         self.rate = int(self._told["rate"])
         self.windows = self._shape["model_type"] not in _SAMPLES
         self.seconds = min(options.seconds, self._told["window"] / self.rate) if self.windows else options.seconds
-        self.most = 1 + self.steps(int(self.seconds * self.rate))
+        convolved = [() if self.windows else tuple(self._shape[f"conv_{name}"]) for name in ("kernel", "stride")]
+        raw = Raw(**options.pcm.model_dump()) if options.pcm else None
+        pace = self._told["hop"] * _STRIDE if self.windows else 1
+        reader = Samples(self.rate, self.seconds, *convolved, pace, raw, most=0)
+        self.most = 1 + reader.steps(int(self.seconds * self.rate))
+        self.reader = replace(reader, most=self.most)
         self.encoder = Encoder(width, self._shape, frozen=options.freeze)
         self.start = nn.Parameter(torch.randn(width) * _START)
         # SpecAugment as the encoder was trained with, where a sound is long enough for a mask.
@@ -89,11 +96,7 @@ class AudioEncoder(Stem):
 
     def steps(self, samples: int) -> int:
         """How many states a sound has."""
-        if self.windows:
-            return max(1, ceil(samples / (self._told["hop"] * _STRIDE)))
-        for kernel, stride in zip(self._shape["conv_kernel"], self._shape["conv_stride"], strict=True):
-            samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
-        return samples
+        return self.reader.steps(samples)
 
     def tokens(
         self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
@@ -101,21 +104,7 @@ class AudioEncoder(Stem):
         """Of each row ``samples`` (n,) float32 at the encoder's rate and ``steps`` (1,) int32: how many vectors they
         become.
         """
-        out: list[Tokens | str] = []
-        for row in rows:
-            try:
-                samples = read_sound(row["audio"], rate=self.rate, seconds=self.seconds, pcm=self.options.pcm)
-            except Unreadable as reason:
-                out.append(str(reason))
-                continue
-            steps = 1 + self.steps(len(samples))
-            if steps == 1:
-                out.append("a sound too short for the encoder")
-            elif max_length is not None and steps > max_length:
-                out.append(f"a sound that becomes more than {max_length} vectors (max_length)")
-            else:
-                out.append({"samples": samples, "steps": np.array([steps], np.int32)})
-        return out
+        return self.reader.tokens(rows, most=max_length)
 
     def length(self, tokens: Mapping[str, np.ndarray]) -> int:
         return int(tokens["steps"][0])
@@ -143,12 +132,12 @@ class AudioEncoder(Stem):
         out: list[Tensor] = [fields["samples"]] * len(counts)
         for length, rows in alike.items():
             batch = torch.stack([F.pad(sounds[b], (0, length - counts[b])) for b in rows])  # (b, length)
-            found = self._encoded(batch)
+            found = self.encoded(batch)
             for b, one in zip(rows, found, strict=True):
                 out[b] = one[: self.steps(counts[b])]
         return out
 
-    def _encoded(self, batch: Tensor) -> Tensor:
+    def encoded(self, batch: Tensor) -> Tensor:
         """(b, n) samples -> (b, L, E)."""
         if self.windows:
             taken = {"input_features": log_mel(batch, self.filters, self._told)}
@@ -157,8 +146,9 @@ class AudioEncoder(Stem):
                 mean, spread = batch.mean(1, keepdim=True), batch.var(1, keepdim=True, correction=0)
                 batch = (batch - mean) / (spread + 1e-7).sqrt()
             taken = {"input_values": batch}
-            long = self.steps(batch.shape[1]) > int(self._shape["mask_time_length"])
-            self.encoder.model.config.apply_spec_augment = self._masked and long
+            if self.training:
+                long = self.steps(batch.shape[1]) > int(self._shape["mask_time_length"])
+                self.encoder.model.config.apply_spec_augment = self._masked and long
         dtype = self.encoder.project.weight.dtype
         with _chance_of_torch() if self.training else nullcontext():
             return self.encoder.states(lambda m: m(**{k: v.to(dtype) for k, v in taken.items()}).last_hidden_state)

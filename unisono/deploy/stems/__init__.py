@@ -8,13 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from unisono.deploy.errors import ExportError
-from unisono.deploy.stems.audio import audio
+from unisono.deploy.stems.audio import audio, samples
 from unisono.deploy.stems.base import VALUES, ExportedStem
 from unisono.deploy.stems.image import image, whole_image
 from unisono.deploy.stems.sequence import sequence
 from unisono.deploy.stems.table import table
 from unisono.deploy.stems.text import text
-from unisono.stems import AudioStem, ImageEncoder, ImageStem, SequenceStem, Stem, TableStem, TextStem
+from unisono.stems import AudioEncoder, AudioStem, ImageEncoder, ImageStem, SequenceStem, Stem, TableStem, TextStem
 
 __all__ = ["KNOWN", "VALUES", "ExportedStem", "exported_stem", "unfit"]
 
@@ -25,6 +25,7 @@ KNOWN: dict[type[Stem], Callable[[Any, Tensor | None, str], ExportedStem]] = {
     ImageEncoder: whole_image,
     SequenceStem: sequence,
     AudioStem: audio,
+    AudioEncoder: samples,
     TableStem: table,
 }
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from .audio import Audio
 from .base import Stem, Tokens
 from .image import Image
+from .samples import Samples
 from .sequence import Symbols
 from .table import Table
 from .text import Text
 from .whole import WholeImage
 
-STEMS: Mapping[str, type[Stem]] = {each.kind: each for each in (Text, Image, Symbols, Audio, Table, WholeImage)}
+_ALL: tuple[type[Stem], ...] = (Text, Image, WholeImage, Symbols, Audio, Samples, Table)
+STEMS: Mapping[str, type[Stem]] = {each.kind: each for each in _ALL}
 
-__all__ = ["STEMS", "Audio", "Image", "Stem", "Symbols", "Table", "Text", "Tokens", "WholeImage"]
+__all__ = ["STEMS", "Audio", "Image", "Samples", "Stem", "Symbols", "Table", "Text", "Tokens", "WholeImage"]

@@ -24,6 +24,11 @@ class Raw:
     coding: str
     channels: int
 
+    @classmethod
+    def of(cls, said: Fields) -> Raw:
+        rate, channels = said.whole("rate", LOWEST, HIGHEST), said.whole("channels", 1, CHANNELS)
+        return cls(rate, said.text("coding", CODINGS), channels)
+
 
 @dataclass(frozen=True)
 class Audio(Stem):
@@ -57,12 +62,7 @@ class Audio(Stem):
         low, high, seconds = said.number("low"), said.number("high"), said.number("seconds")
         if not 0 <= low < high <= rate / 2 or not 0 < seconds <= 3600:
             raise said.wrong("high", f"a band between 0 and {rate / 2:g} Hz, of at most an hour of sound")
-        pcm = None
-        if said.has("pcm"):
-            raw = said.within("pcm")
-            pcm = Raw(
-                raw.whole("rate", LOWEST, HIGHEST), raw.text("coding", CODINGS), raw.whole("channels", 1, CHANNELS)
-            )
+        pcm = Raw.of(said.within("pcm")) if said.has("pcm") else None
         return cls(
             rate, seconds, said.whole("bands", 1, 1024), low, high, said.whole("window", 1, rate),
             said.whole("hop", 1, rate), said.whole("pace", 1, 64), pcm, most,
