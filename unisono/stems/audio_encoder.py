@@ -65,10 +65,10 @@ class AudioEncoder(Stem):
         self.rate = int(self._told["rate"])
         self.windows = self._shape["model_type"] not in _SAMPLES
         self.seconds = min(options.seconds, self._told["window"] / self.rate) if self.windows else options.seconds
-        convolved = [() if self.windows else tuple(self._shape[f"conv_{name}"]) for name in ("kernel", "stride")]
+        kernels, strides = (() if self.windows else tuple(self._shape[f"conv_{n}"]) for n in ("kernel", "stride"))
         raw = Raw(**options.pcm.model_dump()) if options.pcm else None
         pace = self._told["hop"] * _STRIDE if self.windows else 1
-        reader = Samples(self.rate, self.seconds, *convolved, pace, raw, most=0)
+        reader = Samples(self.rate, self.seconds, kernels, strides, pace, raw, most=0)
         self.most = 1 + reader.steps(int(self.seconds * self.rate))
         self.reader = replace(reader, most=self.most)
         self.encoder = Encoder(width, self._shape, frozen=options.freeze)
