@@ -101,7 +101,9 @@ def predict(
     beams: Annotated[int | None, typer.Option(help="beams of tasks that write texts")] = None,
     confident: Annotated[
         float | None,
-        typer.Option(help="with --task: leave at the first of its exits that is so sure (unisono exits)", min=0, max=1),
+        typer.Option(
+            help="leave at the first exit that is so sure (unisono exits); with --task, but of an export", min=0, max=1
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
     json: Json = False,
@@ -145,9 +147,9 @@ def predict(
             raise ask.AskError(f'the server has no task "{task}"; it has {", ".join(tasks)}')
         answered = partial(remote.answers, client, tasks)
     elif is_export(run):
-        if device != "cpu" or confident is not None:
-            raise typer.BadParameter("an export runs on the processor, and as it is: leave out --device, --confident")
-        runtime = Runtime.load(run)
+        if device != "cpu":
+            raise typer.BadParameter("an export runs on the processor: leave out --device")
+        runtime = Runtime.load(run, confident=confident)
         if task:
             runtime.head(task)
         tasks = {name: ask.Takes.of_export(head) for name, head in runtime.heads.items()}
@@ -200,6 +202,9 @@ def serve(
     watch: Annotated[
         float, typer.Option(help="seconds between looks whether the folder holds another model; 0: only on SIGHUP")
     ] = 0,
+    confident: Annotated[
+        float | None, typer.Option(help="of an export with exits: leave at the first that is so sure", min=0, max=1)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="no line for each request")] = False,
 ) -> None:
     """Answer over HTTP: every task under /v1/TASK, all at once under /v1/all. The token is read from UNISONO_TOKEN."""
@@ -214,7 +219,9 @@ def serve(
         host, port, os.environ.get(serving.TOKEN) or None, Limits(int(max_body * 1e6), timeout),
         patience=max_wait, drain=drain, watch=watch or None, access_log=not quiet,
     )  # fmt: skip
-    serving.serve(lambda: engine_of(run, device=device, threads=threads or None), Path(run), settings)
+    serving.serve(
+        lambda: engine_of(run, device=device, threads=threads or None, confident=confident), Path(run), settings
+    )
 
 
 @app.command()
@@ -232,6 +239,9 @@ def export(
     format_: Annotated[
         Literal["onnx", "torch"], typer.Option("--format", help="torch: packages of torch.export, .pt2")
     ] = "onnx",
+    exits: Annotated[
+        bool, typer.Option("--exits", help="with what unisono exits has put between the layers; asked by --confident")
+    ] = False,
     compare: Annotated[bool, typer.Option("--compare", help="size, time and metric of every precision")] = False,
     rows: Annotated[int, typer.Option(help="held-out rows of each task to check on", min=1)] = 200,
     max_drop: Annotated[
@@ -245,6 +255,7 @@ def export(
 
     need_extra()
     from unisono import api, show
+    from unisono.deploy import exits as leaves
     from unisono.deploy.export import Settings, export
     from unisono.train.run import RECIPE, open_recipe
 
@@ -252,4 +263,5 @@ def export(
     settings = Settings(task or (), precision, rows, max_drop, calibrate, format_, one_file, compare)
     place = out or Path(run, "exported.onnx" if one_file else "exported")
     source = Path(run).resolve().name
-    show.exported(export(api.load(run), place, settings, source=source, recipe=recipe, told=show.told), as_json=json)
+    model = leaves.load(run, confident=leaves.NEVER) if exits else api.load(run)
+    show.exported(export(model, place, settings, source=source, recipe=recipe, told=show.told), as_json=json)

@@ -12,9 +12,9 @@ from unisono.deploy.graph import Dims, Graph
 from unisono.deploy.stems import VALUES
 from unisono.model import MultiTaskModel
 from unisono.packed import Layout
-from unisono.trunk import Trunk
+from unisono.trunk import Trunk, layers_of
 
-STATES = "states"
+STATES, BELOW = "states", "below"  # the second: the states of the floor below
 
 
 class Encoder(nn.Module):
@@ -34,11 +34,34 @@ class Encoder(nn.Module):
         return {STATES: found.last_hidden_state[0]}
 
 
-def encoder_graph(model: MultiTaskModel, *, texts: bool) -> Graph:
+class Floor(nn.Module):
+    """Layers ``begin`` to ``end`` of a trunk of BERT's family: what ``Encoder`` takes, or from the second floor on
+    ``below`` (N, D), ``grid`` and ``place`` -> ``states``.
+    """
+
+    def __init__(self, words: nn.Embedding | None, trunk: Trunk, begin: int, end: int) -> None:
+        super().__init__()
+        self.words, self.trunk, self.begin, self.end = words, trunk, begin, end
+
+    def forward(self, fields: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.begin:
+            states = fields[BELOW]
+        else:
+            values = fields[VALUES] if self.words is None else self.words(fields["ids"])
+            states = self.trunk.embedded(values, fields["positions"], fields.get("types"))
+        grid = Grid.of(fields["grid"], fields["place"])
+        with on_a_grid(self.trunk):
+            for layer in layers_of(self.trunk.encoder)[self.begin : self.end]:
+                states = layer(states[None], None, grid=grid)[0]
+        return {STATES: states}
+
+
+def encoder_graph(model: MultiTaskModel, *, texts: bool, end: int | None = None) -> Graph:
     """The graph of a model's trunk.
 
     Args:
         texts: with the word table, as texts are all that is read.
+        end: the number of its layers, where others are graphs of their own (``floor_graph``); None: all.
     """
     layout, trunk = Layout([5, 2, 4]), model.trunk
     types = torch.zeros(layout.total, dtype=torch.int64)
@@ -52,7 +75,17 @@ def encoder_graph(model: MultiTaskModel, *, texts: bool) -> Graph:
     inputs = {name: field for name, field in fields.items() if known.get(name, True)}
     sizes: dict[str, Dims] = {"grid": ("B", "L"), VALUES: ("N", None)}
     dims = {name: sizes.get(name, ("N",)) for name in inputs}
-    return Graph("encoder", Encoder(words, trunk), inputs, dims, {STATES: ("N", None)})
+    module = Encoder(words, trunk) if end is None else Floor(words, trunk, 0, end)
+    return Graph("encoder", module, inputs, dims, {STATES: ("N", None)})
+
+
+def floor_graph(model: MultiTaskModel, begin: int, end: int) -> Graph:
+    """The graph of some layers of a model's trunk, above others."""
+    layout = Layout([5, 2, 4])
+    laid = laid_out(layout)
+    inputs = {BELOW: torch.randn(layout.total, model.trunk.width), "grid": laid["grid"], "place": laid["place"]}
+    dims: dict[str, Dims] = {BELOW: ("N", None), "grid": ("B", "L"), "place": ("N",)}
+    return Graph(f"encoder.{begin}", Floor(None, model.trunk, begin, end), inputs, dims, {STATES: ("N", None)})
 
 
 def laid_out(layout: Layout) -> Mapping[str, Tensor]:

@@ -34,6 +34,7 @@ from unisono.trunk import climb, layers_of
 Examples = Sequence[Mapping[str, np.ndarray]]
 FOLDER, EPOCHS, BATCH, RATE = "exits", 10, 128, 1e-3
 POOL: Pool = "mean"
+NEVER = 2.0  # a probability that no row has
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Early(MultiTaskModel):
     """
 
     exits: dict[str, Exits]
-    confident: float = 1.0
+    confident: float = NEVER
 
     @torch.inference_mode()
     def predict_examples(self, task: str, examples: Examples, **options: Any) -> list[Prediction]:

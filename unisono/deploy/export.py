@@ -79,6 +79,8 @@ def export(
     planned = plan(model.cpu().eval(), settings.tasks)
     if settings.one_file:
         onefile.check(planned)
+    if planned.floors and settings.target == "torch":
+        raise ExportError("packages of torch.export hold the trunk in one piece: leave out --exits or --format torch")
     data = _data(recipe, planned, told)
     base = bases(planned, data.held, settings.rows)
     if settings.target == "torch":

@@ -61,7 +61,7 @@ def manifest(
     graphs = {graph.name: _graph(graph, f"{graph.name}{suffix}", digests) for graph in plan.graphs()}
     named = {entry["file"] for entry in graphs.values()}
     return {
-        "format": FORMATS[bool(stems)],
+        "format": FORMATS[bool(stems or plan.floors)],
         "unisono": __version__,
         "created_from": source,
         "precision": precision,
@@ -71,6 +71,7 @@ def manifest(
             "most": trunk.positions,
             "types": trunk.takes_types,
             "positions": trunk.takes_positions,
+            **({"floors": {graph.name: layers for graph, layers in plan.floors}} if plan.floors else {}),
         },
         **text,
         **({"stems": stems} if stems else {}),
@@ -103,5 +104,6 @@ def _task(plan: Plan, name: str) -> dict[str, Any]:
         "graph": head.graph.name,
         "reads": head.reads,
         **{what: graph.name for what, graph in head.steps.items()},
+        **({"exits": {str(n): e.graph.name for n, e in plan.exits[name].items()}} if name in plan.exits else {}),
         "decode": dict(head.decode),
     }

@@ -16,8 +16,12 @@ from unisono.runtime.manifest import IN_ONE
 def check(planned: Plan) -> None:
     """
     Raises:
-        ExportError: inputs that are no texts, or a head that writes, whose steps are a graph of their own.
+        ExportError: inputs that are no texts, exits, or a head that writes, whose steps are a graph of their own.
     """
+    if planned.floors:
+        raise ExportError(
+            "one file holds the trunk in one piece, where no row can leave: leave out --exits or --one-file"
+        )
     if planned.stems:
         others = " and ".join(name for name in planned.stems if name != "text")
         raise ExportError(f"one file holds tasks of texts alone, and these read {others}: export without --one-file")

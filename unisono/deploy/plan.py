@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-from unisono.deploy.encoder import encoder_graph
+from unisono.deploy.encoder import encoder_graph, floor_graph
 from unisono.deploy.errors import ExportError
+from unisono.deploy.exits import Early
 from unisono.deploy.graph import Graph
 from unisono.deploy.heads import Exported, exported
 from unisono.deploy.stems import ExportedStem, exported_stem, unfit
@@ -16,6 +18,7 @@ from unisono.runtime.inputs import Inputs
 from unisono.runtime.manifest import STEMS
 from unisono.runtime.stems import Text
 from unisono.runtime.text import Reader
+from unisono.trunk import layers_of
 
 ENCODER = "encoder"
 
@@ -29,6 +32,8 @@ class Plan:
         stems: name -> stem; none where texts are all that the tasks read.
         heads: task -> its head.
         inputs: lays examples in packs, as the runtime does.
+        floors: where rows may leave between layers: the graphs of the trunk, ``encoder`` the first, and how many layers
+            are done after each. ``exits``: task -> number of layers -> the classifier that stands after them.
     """
 
     model: MultiTaskModel
@@ -36,19 +41,26 @@ class Plan:
     stems: Mapping[str, ExportedStem]
     heads: Mapping[str, Exported]
     inputs: Inputs
+    floors: Sequence[tuple[Graph, int]] = ()
+    exits: Mapping[str, Mapping[int, Exported]] = field(default_factory=dict)
 
     def graphs_of(self, task: str) -> list[Graph]:
-        """Those of a task's head."""
-        return [self.heads[task].graph, *self.heads[task].steps.values()]
+        """Those of a task's head, and of its exits."""
+        exits = [exit_.graph for exit_ in self.exits.get(task, {}).values()]
+        return [self.heads[task].graph, *self.heads[task].steps.values(), *exits]
 
     def below(self, task: str) -> list[Graph]:
         """Those that a task's head stands on."""
-        return [*(self.stems[name].graph for name in self.model.tasks[task].stems if self.stems), self.encoder]
+        return [*(self.stems[name].graph for name in self.model.tasks[task].stems if self.stems), *self.trunk()]
+
+    def trunk(self) -> list[Graph]:
+        """Those of the trunk, from the input up."""
+        return [graph for graph, _ in self.floors] or [self.encoder]
 
     def graphs(self) -> Iterator[Graph]:
         """All of them; their names, and so those of their files, are different."""
         yield from (stem.graph for stem in self.stems.values())
-        yield self.encoder
+        yield from self.trunk()
         for task in self.heads:
             yield from self.graphs_of(task)
 
@@ -87,7 +99,23 @@ def plan(model: MultiTaskModel, tasks: Sequence[str] = ()) -> Plan:
     if not stems:
         readers["text"] = Text(Reader(model.text.tokenizer.backend_tokenizer.to_str()), model.text.max_length)
     inputs = Inputs(readers, {name: name for name in stems})
-    return Plan(model, encoder_graph(model, texts=not stems), stems, heads, inputs)
+    exits = {
+        task: {n: exported(exit_, f"{names[task]}.exit.{n}") for n, exit_ in model.exits[task].heads.items()}
+        for task in chosen
+        if isinstance(model, Early) and task in model.exits
+    }
+    floors = _floors(model, sorted({n for own in exits.values() for n in own}), texts=not stems)
+    encoder = floors[0][0] if floors else encoder_graph(model, texts=not stems)
+    return Plan(model, encoder, stems, heads, inputs, floors, exits)
+
+
+def _floors(model: MultiTaskModel, layers: Sequence[int], *, texts: bool) -> list[tuple[Graph, int]]:
+    """The trunk, cut after so many layers; nothing where it is not to be cut."""
+    if not layers:
+        return []
+    ends = [*layers, len(layers_of(model.trunk.encoder))]
+    lowest = encoder_graph(model, texts=texts, end=ends[0])
+    return [(lowest, ends[0]), *((floor_graph(model, begin, end), end) for begin, end in pairwise(ends))]
 
 
 def _stems(model: MultiTaskModel, tasks: Sequence[str]) -> dict[str, ExportedStem]:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from unisono.deploy.encoder import STATES
+from unisono.deploy.errors import ExportError
 from unisono.deploy.graph import Graph
 from unisono.deploy.plan import ENCODER
-from unisono.runtime.graphs import Arrays, Asked
+from unisono.runtime.graphs import Arrays, Asked, Climb
 from unisono.runtime.pack import Pack
 
 
@@ -57,6 +58,10 @@ class Packages:
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
         states = self.run(ENCODER, pack.inputs(self.run))[STATES]
         return [self.run(graph, {STATES: states, **fields}) for graph, fields in asked]
+
+    def climb(self, pack: Pack) -> Climb:
+        """Exits are not for packages."""
+        raise ExportError("packages of torch.export hold the trunk in one piece")
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         feed = {name: torch.from_numpy(np.asarray(value, order="C")) for name, value in fields.items()}

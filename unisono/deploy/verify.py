@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unisono.deploy.encoder import STATES
+from unisono.batch import Batch
+from unisono.deploy.encoder import BELOW, STATES
 from unisono.deploy.errors import ExportError
 from unisono.deploy.heads.base import Run, difference
 from unisono.deploy.plan import ENCODER, Plan
@@ -17,6 +19,7 @@ from unisono.deploy.rows import Data, Example
 from unisono.deploy.scores import Scored
 from unisono.inputs import SEQUENCES, alone, sequences
 from unisono.packed import Packed, passes
+from unisono.trunk import climb
 
 EXACT = 1e-4  # how far an output in fp32 may be from the model's, in units of the largest output where that is over 1
 
@@ -62,8 +65,14 @@ def pairs(
     for places in passes([plan.model.length(task, e) for e in examples], 2048):
         batch = plan.model.collate(task, [examples[i] for i in places])
         states = plan.model.states(batch.inputs)
-        given = run[ENCODER](_fed(plan, task, [examples[places[i]] for i in batch.order], run))[STATES]
+        fed = _fed(plan, task, [examples[places[i]] for i in batch.order], run)
+        given = run[ENCODER]({name: fed[name] for name in plan.encoder.inputs})[STATES]
+        below: dict[int, Tensor] = {}
+        for (_, done), (floor, _) in pairwise(plan.floors):
+            below[done] = given
+            given = run[floor.name]({name: {**fed, BELOW: given}[name] for name in floor.inputs})[STATES]
         yield STATES, given, states.values
+        yield from _exits(plan, task, batch, below, run)
         found = run[head.graph.name](head.feed(Packed(given, states.layout), batch.targets))
         for name, wanted in head.expected(states, batch.targets).items():
             yield name, found[name], wanted
@@ -73,7 +82,7 @@ def pairs(
 
 
 def _fed(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, Run]) -> dict[str, Tensor]:
-    """What the encoder's graph takes of a batch, laid out by the runtime's own code."""
+    """What the trunk's graphs take of a batch, laid out by the runtime's own code."""
 
     def of(graph: str, fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         found = run[graph]({name: torch.from_numpy(np.asarray(value, order="C")) for name, value in fields.items()})
@@ -84,7 +93,20 @@ def _fed(plan: Plan, task: str, examples: Sequence[Example], run: Mapping[str, R
         numbered = [{**e, SEQUENCES: own} for e, own in zip(examples, sequences(examples), strict=True)]
         examples = alone(numbered, spec.sides, spec.stems)
     fed = plan.inputs.pack([(spec.stems, {**example}) for example in examples]).inputs(of)
-    return {name: torch.from_numpy(fed[name]) for name in plan.encoder.inputs}
+    return {name: torch.from_numpy(fed[name]) for name in fed}
+
+
+def _exits(
+    plan: Plan, task: str, batch: Batch, below: Mapping[int, Tensor], run: Mapping[str, Run]
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """As ``pairs``, of what stands between the layers. ``below``: number of layers -> the graphs' states after them."""
+    own, model = plan.exits.get(task, {}), plan.model
+    if own:
+        for layers, states in enumerate(climb(model.trunk, model.embed(batch.inputs), batch.inputs.types), 1):
+            if exit_ := own.get(layers):
+                found = run[exit_.graph.name](exit_.feed(Packed(below[layers], states.layout), batch.targets))
+                for name, wanted in exit_.expected(states, batch.targets).items():
+                    yield name, found[name], wanted
 
 
 def check(plan: Plan, run: Mapping[str, Run], data: Data, rows: int) -> dict[str, Checked]:

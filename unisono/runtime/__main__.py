@@ -19,9 +19,12 @@ def main() -> None:
     parser.add_argument("sentences", nargs="*", help="for every task that takes a text; none: lines of standard input")
     parser.add_argument("--task", help="only this task; lines of standard input may then be rows in JSON")
     parser.add_argument("--threads", type=int, help="default: as many as there are cores")
+    parser.add_argument(
+        "--confident", type=float, help="rows leave at the first exit where their label has this probability"
+    )
     told = parser.parse_intermixed_args()  # options may stand between sentences
     try:
-        runtime = Runtime.load(told.export, threads=told.threads)
+        runtime = Runtime.load(told.export, threads=told.threads, confident=told.confident)
         for line in told.sentences or (line.strip() for line in sys.stdin):
             if line:
                 print(json.dumps(_answer(runtime, line, told.task), ensure_ascii=False), flush=True)

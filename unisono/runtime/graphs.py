@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from .errors import Damaged, ExportedError
 from .pack import Pack
 
 Arrays = Mapping[str, np.ndarray]
+Climb = Generator[tuple[Pack, np.ndarray, int], Sequence[int] | None, None]
 
 
 class Asked(NamedTuple):
@@ -27,6 +28,11 @@ class Pass(Protocol):
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
         """One pass of the encoder, and what each head's graph gives."""
 
+    def climb(self, pack: Pack) -> Climb:
+        """After each of the trunk's graphs the pack, its states (N, D), and how many layers are done. What is sent back
+        are the numbers of the sequences that go on, at least one; ``next`` lets all go on.
+        """
+
     def run(self, graph: str, fields: Arrays) -> Arrays:
         """What a graph gives, by its name."""
 
@@ -39,7 +45,8 @@ class Graphs:
     """
 
     def __init__(self, bundle: Bundle, threads: int | None) -> None:
-        large = {"encoder", *(task.step for task in bundle.manifest.tasks.values())}
+        self._floors = bundle.manifest.floors or {"encoder": 0}
+        large = {*self._floors, *(task.step for task in bundle.manifest.tasks.values())}
         large |= {stem.graph for stem in bundle.manifest.stems.values()}
         large |= {task.graph for task in bundle.manifest.tasks.values() if task.reads == "patches"}
         # Any other head is a few small products: threads would cost more than they bring.
@@ -51,13 +58,22 @@ class Graphs:
             inputs, outputs = ({each.name for each in some} for some in (opened.get_inputs(), opened.get_outputs()))
             if inputs != set(told[name].inputs) or not set(told[name].outputs) <= outputs:
                 raise Damaged(f'graph "{name}": its inputs and outputs are not those that the manifest names')
-        self._reads = told["encoder"].inputs
+        self._reads = {name: told[name].inputs for name in self._floors}
         self._outputs = {name: list(graph.outputs) for name, graph in told.items()}
 
     def __call__(self, pack: Pack, asked: Sequence[Asked]) -> list[Arrays]:
-        inputs = pack.inputs(self.run)
-        (states,) = self._sessions["encoder"].run(["states"], {name: inputs[name] for name in self._reads})
+        *_, (_, states, _) = self.climb(pack)
         return [self.run(graph, {"states": states, **fields}) for graph, fields in asked]
+
+    def climb(self, pack: Pack) -> Climb:
+        inputs = pack.inputs(self.run)
+        for floor, layers in self._floors.items():
+            (states,) = self._sessions[floor].run(["states"], {name: inputs[name] for name in self._reads[floor]})
+            going = yield pack, states, layers
+            if going is not None and len(going) < len(pack.lengths):
+                pack, places = pack.kept(going)
+                states = states[places]
+            inputs = {**pack.fields, "below": states}
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         names = self._outputs[graph]
@@ -90,6 +106,10 @@ class OneGraph:
         names = [name for graph, _ in asked for name in self._of(graph)]
         found = dict(zip(names, self._session.run(names, fields, self._how), strict=True))
         return [{n.removeprefix(f"{graph}."): found[n] for n in self._of(graph)} for graph, _ in asked]
+
+    def climb(self, pack: Pack) -> Climb:
+        """There are no exits in one file."""
+        raise ExportedError("an export that is one file holds the trunk in one piece; use a folder")
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         """Heads that write need graphs of their own."""

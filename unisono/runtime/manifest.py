@@ -10,7 +10,7 @@ from typing import Any
 from .errors import Damaged
 from .fields import Fields
 
-FORMATS = (1, 2)  # the first where texts are all that is read, the second where stems have graphs of their own
+FORMATS = (1, 2)  # the first: texts are all that is read, and the trunk is one graph; the second: all else
 MANIFEST = "unisono.json"
 IN_ONE = "unisono."  # begins the names of metadata entries of an export that is one file
 READERS = ("text", "image", "whole image", "sequence", "audio", "samples", "table")
@@ -66,6 +66,7 @@ class Task:
         graph: the name of the head's graph; ``step``: of that of one step of a head that writes.
         reads: what the graph's index is: the first token of each sequence, their grid, or places in the pack.
         decode: with what predictions are made of the graph's outputs; each head reads its own.
+        exits: number of layers -> the graph like ``graph`` that stands after them, at which a row may leave.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Task:
     step: str | None
     reads: str
     decode: Fields
+    exits: Mapping[int, str]
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -122,6 +124,8 @@ class Manifest:
     Args:
         max_length: tokens of a text at most. ``tokenizer``: the name of its file; None: no task reads a text.
         stems: name -> stem; none where texts are all that is read: the encoder's graph then takes tokens.
+        floors: the graphs of the trunk, from the input up -> how many layers are done after each; none where it is one
+            graph, the encoder.
         graphs: name -> graph; ``files``: name of any other file -> its SHA-256, None where the export is one file.
         told: all that was said, for people.
     """
@@ -130,6 +134,7 @@ class Manifest:
     max_length: int
     tokenizer: str | None
     stems: Mapping[str, Stem]
+    floors: Mapping[str, int]
     graphs: Mapping[str, Graph]
     files: Mapping[str, str | None]
     tasks: Mapping[str, Task]
@@ -150,11 +155,14 @@ class Manifest:
         version = said.whole("format", 1, 1 << 30)
         if version not in FORMATS:
             raise Damaged(f"{where}: format {version}, this runtime reads format {FORMATS[-1]}; install a newer one")
-        stems = {name: _stem(stem) for name, stem in said.within("stems").each()} if version > 1 else {}
+        stems = {}
+        if version > 1 and said.has("stems"):
+            stems = {name: _stem(stem) for name, stem in said.within("stems").each()}
         if strange := [name for name in stems if name not in STEMS]:
             raise Damaged(f'{where}: no stem "{strange[0][:100]}" is known')
         trunk = said.within("trunk")
         longest = trunk.whole("most", 4, LONGEST) if trunk.has("most") else LONGEST
+        floors = _floors(trunk.within("floors")) if version > 1 and trunk.has("floors") else {}
         tokenizer = None
         if not stems or "text" in stems:
             text = said.within("text")
@@ -172,12 +180,16 @@ class Manifest:
         if tokenizer is not None and tokenizer not in files:
             raise Damaged(f'{where}: text: tokenizer: "{tokenizer}" is none of its files')
         if not one_file:
-            named = [*(s.graph for s in stems.values()), *(n for t in tasks.values() for n in (t.graph, t.step) if n)]
-            for name in ["encoder", *named]:
+            named = ["encoder", *floors, *(stem.graph for stem in stems.values())]
+            named += [name for t in tasks.values() for name in (t.graph, t.step, *t.exits.values()) if name]
+            for name in named:
                 if name not in known:
                     raise Damaged(f'{where}: no graph "{name}"')
+        for task in tasks.values():
+            if wrong := set(task.exits) - set(list(floors.values())[:-1]):
+                raise Damaged(f'{where}: task "{task.name}": no floor of the trunk ends after {wrong.pop()} layers')
         precision = said.text("precision", PRECISIONS)
-        return cls(precision, longest, tokenizer, stems, graphs, files, tasks, said.values)
+        return cls(precision, longest, tokenizer, stems, floors, graphs, files, tasks, said.values)
 
 
 def _graph(said: Fields, one_file: bool) -> Graph:
@@ -194,6 +206,20 @@ def _digest(said: Fields, name: str) -> str:
 
 def _stem(said: Fields) -> Stem:
     return Stem(said.text("graph"), said.text("reader", READERS), said.whole("most", 1, LONGEST), said.within("read"))
+
+
+def _floors(said: Fields) -> dict[str, int]:
+    found = {name: said.whole(name, 1, LONGEST) for name in said.values}
+    ends = list(found.values())
+    if next(iter(found), "") != "encoder" or ends != sorted({*ends}):
+        raise Damaged("the floors of the trunk are not told from the lowest up")
+    return found
+
+
+def _exits(said: Fields) -> dict[int, str]:
+    if strange := [name for name in said.values if not name.isdecimal()]:
+        raise Damaged(f'an exit after "{strange[0][:20]}" layers')
+    return {int(name): said.text(name) for name in said.values}
 
 
 def _task(name: str, said: Fields, longest: int, stems: Mapping[str, Stem]) -> Task:
@@ -222,4 +248,5 @@ def _task(name: str, said: Fields, longest: int, stems: Mapping[str, Stem]) -> T
         step=said.text("step") if said.has("step") else None,
         reads=said.text("reads", ("first", "grid", "places", "patches")),
         decode=said.within("decode"),
+        exits=_exits(said.within("exits")) if said.has("exits") else {},
     )

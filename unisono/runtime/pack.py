@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -46,22 +47,32 @@ class Pack:
 
     def __init__(self, sequences: Sequence[Arrays], parts: Sequence[Part] = ()) -> None:
         self.parts = parts
-        self.lengths = np.array([length(s) for s in sequences])
-        ends = np.cumsum(self.lengths)
-        self.starts = ends - self.lengths
-        total, longest = int(ends[-1]), int(self.lengths.max())
-        at = np.arange(longest)
-        self.grid = np.where(at < self.lengths[:, None], self.starts[:, None] + at, total)  # (B, L)
-        positions = np.arange(total) - np.repeat(self.starts, self.lengths)
+        self._lay(np.array([length(s) for s in sequences]))
         types = [s["types"] if "types" in s else np.zeros(length(s), np.int32) for s in sequences]
-        self.fields = {
-            "types": np.concatenate(types).astype(np.int64),
-            "positions": positions,
-            "grid": self.grid,
-            "place": positions + np.repeat(np.arange(len(sequences)) * longest, self.lengths),
-        }
+        self.fields["types"] = np.concatenate(types).astype(np.int64)
         if not parts:
             self.fields["ids"] = np.concatenate([s["ids"] for s in sequences]).astype(np.int64)
+
+    def _lay(self, lengths: np.ndarray) -> None:
+        """Sequences of these lengths (B,) end to end."""
+        self.lengths = lengths
+        ends = np.cumsum(lengths)
+        self.starts = ends - lengths
+        total, longest = int(ends[-1]), int(lengths.max())
+        at = np.arange(longest)
+        self.grid = np.where(at < lengths[:, None], self.starts[:, None] + at, total)  # (B, L)
+        positions = np.arange(total) - np.repeat(self.starts, lengths)
+        place = positions + np.repeat(np.arange(len(lengths)) * longest, lengths)
+        self.fields: dict[str, np.ndarray] = {"positions": positions, "grid": self.grid, "place": place}
+
+    def kept(self, numbers: Sequence[int]) -> tuple[Pack, np.ndarray]:
+        """A pack of some of the sequences, for graphs that take states, and (n,) where its vectors are in this one."""
+        rows = np.asarray(numbers)
+        out = copy(self)
+        out.parts = ()
+        out._lay(self.lengths[rows])
+        within = np.repeat(self.starts[rows] - out.starts, out.lengths)
+        return out, np.arange(len(within)) + within
 
     def inputs(self, run: RunGraph) -> dict[str, np.ndarray]:
         """What the encoder's graph takes: ``fields``, and where stems have graphs of their own ``values`` (N, D_in).

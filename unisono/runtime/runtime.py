@@ -31,10 +31,24 @@ class Runtime:
     Args:
         manifest: what the export says of itself. ``files``: of the export, name -> text. ``card``: markdown about it.
         graphs: runs its graphs.
+        confident: the probability from which a row leaves at an exit; None: rows climb the whole trunk.
+
+    Raises:
+        ExportedError: no task has exits to leave at.
     """
 
-    def __init__(self, manifest: Manifest, files: Mapping[str, str], graphs: Pass, *, card: str = "") -> None:
-        self.manifest, self.card, self._graphs = manifest, card, graphs
+    def __init__(
+        self,
+        manifest: Manifest,
+        files: Mapping[str, str],
+        graphs: Pass,
+        *,
+        card: str = "",
+        confident: float | None = None,
+    ) -> None:
+        self.manifest, self.card, self._graphs, self._confident = manifest, card, graphs, confident
+        if confident is not None and not any(task.exits for task in manifest.tasks.values()):
+            raise ExportedError("no task of this export has exits to leave at: unisono exits RUN, then export --exits")
         self._inputs = Inputs.of(manifest, files)
         self.heads: dict[str, Head] = {
             name: HEADS[task.kind](task, files, partial(graphs.run, task.step) if task.step else None)
@@ -42,18 +56,19 @@ class Runtime:
         }
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int | None = None) -> Runtime:
+    def load(cls, path: str | Path, *, threads: int | None = None, confident: float | None = None) -> Runtime:
         """The export in a folder, or in one file.
 
         Args:
             threads: for one operator of the encoder; None: as many as there are cores.
+            confident: see the class.
 
         Raises:
             ExportedError: there is none, it is damaged, or ONNX Runtime is not installed.
         """
         bundle = Bundle.open(path)
         graphs = (OneGraph if bundle.one_file else Graphs)(bundle, threads)
-        return cls(bundle.manifest, bundle.files, graphs, card=bundle.card)
+        return cls(bundle.manifest, bundle.files, graphs, card=bundle.card, confident=confident)
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -143,7 +158,9 @@ class Runtime:
                 questions.append(Question(name, {self.tasks[name].inputs[0]: text}, options.get(name, {})))
                 encoded.append([{"ids": tokens.ids, "words": tokens.words}])
         out: list[dict[str, Prediction]] = [{} for _ in texts]
-        found = _last(answers(self.heads, self._inputs, self._graphs, questions, encoded), len(questions))
+        found = _last(
+            answers(self.heads, self._inputs, self._graphs, questions, encoded, self._confident), len(questions)
+        )
         for number, prediction in enumerate(found):
             at, name = number // len(tasks), tasks[number % len(tasks)]
             if isinstance(prediction, Unanswerable):
@@ -161,7 +178,7 @@ class Runtime:
                 made = read(self.heads[task], self._inputs, [row for _, row in rows])
                 for (at, _), each in zip(rows, made, strict=True):
                     encoded[at] = strange(self.heads[task], questions[at].options) or each
-        yield from answers(self.heads, self._inputs, self._graphs, questions, encoded)
+        yield from answers(self.heads, self._inputs, self._graphs, questions, encoded, self._confident)
 
     def _whole(self, questions: Sequence[Question]) -> list[Prediction | Unanswerable]:
         return _last(self.answers(questions), len(questions))

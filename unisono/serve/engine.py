@@ -67,6 +67,7 @@ class RuntimeEngine:
     Args:
         path: of an exported folder, or of one file.
         threads: for one operator; None: as many as there are cores.
+        confident: the probability from which a row leaves at an exit of its task; None: none does.
 
     Raises:
         ExportedError: there is no export, or it is damaged. ServeError: a task has the name of a path.
@@ -74,8 +75,8 @@ class RuntimeEngine:
 
     report = None
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
-        self.runtime = Runtime.load(path, threads=threads)
+    def __init__(self, path: str | Path, *, threads: int | None = None, confident: float | None = None) -> None:
+        self.runtime = Runtime.load(path, threads=threads, confident=confident)
         self.faces = {name: face_of_export(head) for name, head in self.runtime.heads.items()}
         _check(self.faces)
         self.card = self.runtime.card
@@ -84,16 +85,20 @@ class RuntimeEngine:
         return self.runtime.answers(questions)
 
 
-def engine_of(path: str | Path, *, device: str = "cpu", threads: int | None = None) -> Engine:
+def engine_of(
+    path: str | Path, *, device: str = "cpu", threads: int | None = None, confident: float | None = None
+) -> Engine:
     """What answers for a run, a model or an export.
 
     Raises:
-        ServeError: an export on another device than the processor.
+        ServeError: an export on another device than the processor, or exits of a model that is none.
     """
     if is_export(path):
         if device != "cpu":
             raise ServeError(f"{path}: an export runs on the processor; leave out --device {device}")
-        return RuntimeEngine(path, threads=threads)
+        return RuntimeEngine(path, threads=threads, confident=confident)
+    if confident is not None:
+        raise ServeError(f"{path}: rows leave early in exports alone: unisono export {path} --exits, then serve that")
     return ModelEngine(path, device=device, threads=threads)
 
 

@@ -265,8 +265,12 @@ class Trunk(nn.Module):
         if not self.packs:
             raise ValueError(f"a {self.family} trunk runs padded, and not layer by layer")
         self._fits(packed.layout)
+        return self.embedded(packed.values, packed.layout.positions(packed.device), types)
+
+    def embedded(self, values: Tensor, positions: Tensor, types: Tensor | None) -> Tensor:
+        """(N, D) what goes into the first layer, of BERT's family; arguments as for ``arguments``."""
         encoder: Any = self.encoder
-        out = encoder.embeddings(**self.arguments(packed.values, packed.layout.positions(packed.device), types))
+        out = encoder.embeddings(**self.arguments(values, positions, types))
         if hasattr(encoder, "embeddings_project"):  # ELECTRA's words are narrower than its layers
             out = encoder.embeddings_project(out)
         return out[0]
