@@ -155,14 +155,14 @@ class Manifest:
         version = said.whole("format", 1, 1 << 30)
         if version not in FORMATS:
             raise Damaged(f"{where}: format {version}, this runtime reads format {FORMATS[-1]}; install a newer one")
-        stems = {}
-        if version > 1 and said.has("stems"):
+        trunk = said.within("trunk")
+        floors = _floors(trunk.within("floors")) if version > 1 and trunk.has("floors") else {}
+        stems: dict[str, Stem] = {}
+        if version > 1 and (said.has("stems") or not floors):
             stems = {name: _stem(stem) for name, stem in said.within("stems").each()}
         if strange := [name for name in stems if name not in STEMS]:
             raise Damaged(f'{where}: no stem "{strange[0][:100]}" is known')
-        trunk = said.within("trunk")
         longest = trunk.whole("most", 4, LONGEST) if trunk.has("most") else LONGEST
-        floors = _floors(trunk.within("floors")) if version > 1 and trunk.has("floors") else {}
         tokenizer = None
         if not stems or "text" in stems:
             text = said.within("text")
