@@ -66,7 +66,9 @@ class Run:
         tasks = {task: self.model.tasks[task]} if task else self.model.tasks
         out = io.StringIO()
         with redirect_stdout(out):
-            predicting.tell(self.model, ask.gather(tasks, typed, roles), task=task, colour=colour)
+            takes = {name: ask.Takes.of(known) for name, known in tasks.items()}
+            givens = ask.gather(takes, typed, roles)
+            predicting.tell(ask.answers(self.model, takes, givens, task), givens, takes, colour=colour)
         words = ["unisono", "predict", f"runs/{self.name}", *(["--task", task] if task else []), *(shown or typed)]
         words += [word for role, values in roles.items() for value in values for word in (f"--{role}", value)]
         printed = out.getvalue()
