@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from tests.serve.pretend import Pretend
 from unisono.serve.app import LOOPBACK, Limits, Server
 from unisono.serve.batcher import Batcher
-from unisono.serve.leaving import Web
+from unisono.serve.ending import Web
 
 
 @contextmanager

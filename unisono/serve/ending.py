@@ -1,4 +1,4 @@
-"""Leaving: the end of a server that no client notices but by being told to connect anew."""
+"""Ending: the end of a server that no client notices but by being told to connect anew."""
 
 from __future__ import annotations
 
