@@ -16,9 +16,9 @@ from pathlib import Path
 from unisono.runtime.manifest import MANIFEST
 from unisono.serve.app import LOOPBACK, Limits, Server
 from unisono.serve.batcher import Batcher
+from unisono.serve.ending import BACKLOG, Web
 from unisono.serve.engine import Engine
 from unisono.serve.errors import ServeError
-from unisono.serve.ending import BACKLOG, Web
 
 TOKEN = "UNISONO_TOKEN"  # the environment variable that brings the token
 _log = logging.getLogger("unisono.serve")
