@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const FILES = { image: "image/*", audio: "audio/*" };
 const SLOTS = 6;
+const LEAST = 0.3; // boxes of a lower score are counted, not drawn, as on the command line
 let tasks = {};
 let files = {}; // role -> {name, data: base64}
 let asking = null; // AbortController of the question that is being answered
@@ -225,9 +226,12 @@ function colour(name) {
 function picture(found) {
   const source = Object.values(files).find((file) => file.kind === "image");
   const canvas = make("canvas", { role: "img", ariaLabel: told(found) });
-  const names = found.runs ? Object.values(found.names) : [...new Set(found.boxes.map((b) => b.label))];
+  const boxes = sure(found);
+  const names = found.runs ? Object.values(found.names) : [...new Set(boxes.map((b) => b.label))];
   const legend = make("div", { class: "legend" });
   for (const name of names) legend.append(make("span", {}, make("i", { class: `s${slot(name)}` }), name));
+  const faint = (found.boxes || []).length - boxes.length;
+  if (faint) legend.append(make("span", {}, `${faint} more below a score of ${LEAST}`));
   const image = new Image();
   image.onload = () => {
     const scale = Math.max(1, Math.min(4, Math.floor(480 / image.width)));
@@ -237,16 +241,20 @@ function picture(found) {
     pen.imageSmoothingEnabled = false;
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
     if (found.runs) paint(pen, found);
-    else for (const box of found.boxes) frame(pen, box, scale);
+    else for (const box of boxes) frame(pen, box, scale);
   };
   image.src = source.data;
   return make("div", {}, canvas, legend);
 }
 
+function sure(found) {
+  return (found.boxes || []).filter(({ score }) => score >= LEAST);
+}
+
 function told(found) {
   if (found.runs) return Object.entries(found.shares).map(([name, share]) => `${name} ${Math.round(share * 100)} %`).join(", ");
   const counts = {};
-  for (const { label } of found.boxes) counts[label] = (counts[label] || 0) + 1;
+  for (const { label } of sure(found)) counts[label] = (counts[label] || 0) + 1;
   return Object.entries(counts).map(([label, count]) => `${count} ${label}`).join(", ") || "nothing was found";
 }
 
