@@ -33,9 +33,13 @@ def test_an_export_runs_on_the_processor(tmp_path, capsys, monkeypatch):
     (tmp_path / "unisono.json").write_text("{}")
     with pytest.raises(ServeError, match="leave out --device cuda$"):
         engine_of(tmp_path, device="cuda")
-    for more in (["--device", "cuda"], ["--confident", "0.9"]):
-        code, said = asked(capsys, monkeypatch, "predict", tmp_path, "Hi", *more)
-        assert code == 2 and "an export runs on the processor" in " ".join(said.split())
+    code, said = asked(capsys, monkeypatch, "predict", tmp_path, "Hi", "--device", "cuda")
+    assert code == 2 and "an export runs on the processor" in " ".join(said.split())
+
+
+def test_rows_leave_early_in_exports_alone(tmp_path):
+    with pytest.raises(ServeError, match="rows leave early in exports alone: unisono export .* --exits"):
+        engine_of(tmp_path, confident=0.9)
 
 
 @pytest.mark.slow

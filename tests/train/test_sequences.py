@@ -11,6 +11,7 @@ import pytest
 
 import unisono
 from unisono.recipe import RecipeError
+from unisono.runtime.stems.molecules import spellings
 from unisono.saved import ModelError
 
 ATOMS = ["C", "N", "O", "C(C)", "c1ccccc1", "C(=O)"]
@@ -79,6 +80,7 @@ def test_contradictions_of_the_stem_are_one_line(tmp_path):
 
 
 def test_without_rdkit_the_recipe_is_told_the_command(tmp_path, monkeypatch):
+    spellings.cache_clear()  # what another test has asked for needs no RDKit
     monkeypatch.setitem(sys.modules, "rdkit.RDLogger", None)
     with pytest.raises(
         RecipeError, match=r"stems.sequence: RDKit is not installed; run: pip install 'unisono\[molecules\]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Damaged
@@ -82,7 +82,7 @@ class Task:
     step: str | None
     reads: str
     decode: Fields
-    exits: Mapping[int, str]
+    exits: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def required(self) -> tuple[str, ...]:
