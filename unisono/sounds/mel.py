@@ -57,7 +57,8 @@ def log_mel(samples: Tensor, filters: Tensor, *, window: int, hop: int, size: in
     short = window - len(samples)
     if short > 0:
         samples = torch.nn.functional.pad(samples, (0, short))
-    cut = samples.unfold(0, window, hop) * torch.hann_window(window)  # (T, window)
+    hann = torch.hann_window(window, dtype=torch.float64).float()  # in float32 its ends would lose their digits
+    cut = samples.unfold(0, window, hop) * hann  # (T, window)
     with torch.autocast("cpu", enabled=False):  # what is kept must not depend on who asks
         power = torch.fft.rfft(cut, n=size).abs().square()  # (T, size // 2 + 1)
         return (power @ filters).clamp(min=_FLOOR).log()

@@ -242,7 +242,7 @@ class AudioStem(Stem, Hiding):
         kept = self.options.model_dump(
             mode="json", include={"rate", "seconds", "bands", "low", "high", "window", "hop", "subsample", "pcm"}
         )
-        return json.dumps(["audio", 1, kept], sort_keys=True)
+        return json.dumps(["audio", 2, kept], sort_keys=True)
 
     def _steps(self, frames: int) -> int:
         return 1 + ceil(frames / self.options.subsample)
