@@ -13,12 +13,11 @@ import unisono
 from tests.runtime.twins import Arrays, running
 from tests.train.runs import TASKS, run, small
 from unisono.deploy.export import Settings, export
-from unisono.deploy.manifest import manifest, texts
 from unisono.deploy.plan import Plan, plan
+from unisono.deploy.scores import runtime_of
 from unisono.model import MultiTaskModel
 from unisono.runtime import Runtime
 from unisono.runtime.graphs import Asked
-from unisono.runtime.manifest import Manifest
 from unisono.runtime.pack import Pack
 
 TEXT = "the cold lake froze over last night and nobody skated on it before noon but two boys"
@@ -45,6 +44,11 @@ class InTorch:
 
     def run(self, graph: str, fields: Arrays) -> Arrays:
         return running(self.graphs[graph].module)(fields)
+
+
+def in_torch(model: MultiTaskModel) -> Shipped:
+    planned = plan(model)
+    return Shipped(model, runtime_of(planned, "fp32", lambda *_: InTorch(planned)))
 
 
 def write(folder: Path) -> dict[str, Any]:
@@ -109,9 +113,4 @@ def exported(model, trained) -> Path:
 def shipped(request, model) -> Shipped:
     if request.param == "exported":
         return Shipped(model, Runtime.load(request.getfixturevalue("exported"), threads=1))
-    planned = plan(model)
-    files = texts(planned)
-    digests = dict.fromkeys([*files, *(f"{graph.name}.onnx" for graph in planned.graphs())], "0" * 64)
-    told = manifest(planned, source="run", precision="fp32", suffix=".onnx", digests=digests, told={})
-    said = Manifest.read(json.loads(json.dumps(told)), "manifest", one_file=False)
-    return Shipped(model, Runtime(said, files, InTorch(planned)))
+    return in_torch(model)

@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.runtime.conftest import InTorch, Shipped
+from tests.runtime.conftest import Shipped, in_torch
 from tests.runtime.twins import alike
 from tests.train.runs import TRUNK
 from unisono import together
 from unisono.deploy.export import Done, Settings, export
-from unisono.deploy.manifest import manifest, texts
-from unisono.deploy.plan import plan
 from unisono.model import MultiTaskModel
 from unisono.prepare import build_model, read_tables
 from unisono.recipe import Recipe, build
 from unisono.runtime import BadInput, ExportedError, Question, Runtime
-from unisono.runtime.manifest import Manifest
 from unisono.sounds import write_wav
 
 Image = pytest.importorskip("PIL.Image")
@@ -94,12 +91,7 @@ def done(model, recipe, folder) -> Done:
 def shipped(request, model) -> Shipped:
     if request.param == "exported":
         return Shipped(model, Runtime.load(request.getfixturevalue("done").path, threads=1))
-    planned = plan(model)
-    files = texts(planned)
-    digests = dict.fromkeys([*files, *(f"{graph.name}.onnx" for graph in planned.graphs())], "0" * 64)
-    told = manifest(planned, source="run", precision="fp32", suffix=".onnx", digests=digests, told={})
-    said = Manifest.read(json.loads(json.dumps(told, allow_nan=False)), "manifest", one_file=False)
-    return Shipped(model, Runtime(said, files, InTorch(planned)))
+    return in_torch(model)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from typing import Any, ClassVar
@@ -52,9 +52,6 @@ class Audio(Stem):
     most: int
     kind: ClassVar[str] = "audio"
     reads: ClassVar[tuple[str, ...]] = ("mel", "steps")
-
-    def told(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "most"}
 
     @classmethod
     def of(cls, said: Fields, most: int) -> Audio:

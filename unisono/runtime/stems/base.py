@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,9 +24,9 @@ class Stem(ABC):
     reads: ClassVar[tuple[str, ...]]  # the fields that ``tokens`` gives, of which vectors are made
     most: int  # vectors of a row at most
 
-    @abstractmethod
     def told(self) -> dict[str, Any]:
-        """Plain JSON from which ``of`` makes an equal one."""
+        """Plain JSON from which ``of`` makes an equal one: of a dataclass, what it was made with but for ``most``."""
+        return {name: value for name, value in asdict(self).items() if name != "most"}  # type: ignore[call-overload]
 
     @classmethod
     @abstractmethod

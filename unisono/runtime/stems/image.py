@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,9 +35,6 @@ class Image(Tiling, Stem):
     most: int
     kind: ClassVar[str] = "image"
     reads: ClassVar[tuple[str, ...]] = ("pixels", "grid")
-
-    def told(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "most"}
 
     @classmethod
     def of(cls, said: Fields, most: int) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar
 
@@ -36,9 +36,6 @@ class Samples(Stem):
     most: int
     kind: ClassVar[str] = "samples"
     reads: ClassVar[tuple[str, ...]] = ("samples", "steps")
-
-    def told(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "most"}
 
     @classmethod
     def of(cls, said: Fields, most: int) -> Samples:
