@@ -17,6 +17,7 @@ from unisono.study.difference import Interval, Pairs, Sample, differences
 from unisono.study.errors import StudyError
 from unisono.study.held_out import HeldOut
 from unisono.study.resample import scorer
+from unisono.study.standstill import standstills
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ def result(recipe: Recipe, found: Sequence[Seed], *, resamples: int) -> dict[str
     opposed = conflicts(events)
     notes = verdict.warnings(delta, opposed, measured=any(len(event["tasks"]) > 1 for event in events))
     notes += reused(joint)
+    notes += standstills(
+        [{task: own.folder for task, own in one.alone.items()} for one in found],
+        [one.together.folder for one in found],
+        {task: found[0].budget[task].rows / found[0].budget[task].steps for task in tasks},
+    )
     out = {
         "tasks": tasks,
         "seeds": numbers,
