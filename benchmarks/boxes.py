@@ -13,6 +13,7 @@ import unisono
 from unisono.recipe import read
 from unisono.study.variants import alone, with_settings
 
+DECODERS = ("dense", "set")
 RECIPE = Path(__file__).parents[1] / "recipes" / "vision" / "joint.yaml"
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="cells", help="a task of the recipe, of kind detect")
     parser.add_argument("--steps", type=int, nargs="+", default=[600])
+    parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=DECODERS)
     parser.add_argument("--rows", type=int, default=7, help="images a step")
     parser.add_argument("--run", type=Path, default=Path("runs/boxes"))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for unisono train")
@@ -27,16 +29,17 @@ def main() -> None:
     recipe = read(RECIPE, overrides=asked.set)
     for steps in asked.steps:
         found = {}
-        for decoder in ("dense", "set"):
+        for decoder in asked.decoders:
             run = asked.run / f"{decoder}-{steps}"
             single = alone(recipe, asked.task, steps=steps, rows=steps * asked.rows, evaluations=2, run=run)
             began = time.process_time()
             trained = unisono.train(with_settings(single, {f"tasks.{asked.task}.head.decoder": decoder}))
             spent = time.process_time() - began
             scores = unisono.evaluate(trained.run, split="test")[asked.task].scores
-            found[decoder] = next(iter(scores.values()))
+            found[decoder] = scores["map50"]
             print(f"{steps} steps, {decoder}: {scores} in {spent / 60:.1f} minutes of processor time", flush=True)
-        print(f"{steps} steps: dense {found['dense']:.3f}, set {found['set']:.3f}", flush=True)
+        shown = ", ".join(f"{decoder} {score:.3f}" for decoder, score in found.items())
+        print(f"{steps} steps, mAP@50: {shown}", flush=True)
 
 
 if __name__ == "__main__":
