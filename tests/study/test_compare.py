@@ -11,7 +11,7 @@ import pytest
 
 from tests.train.runs import TASKS, small
 from unisono.recipe import Recipe, RecipeError
-from unisono.study import held_out
+from unisono.study import held_out, standstill
 from unisono.study.compare import compare
 from unisono.study.difference import relative
 from unisono.study.errors import StudyError
@@ -73,6 +73,17 @@ def test_each_task_alone_gets_the_steps_and_rows_that_it_got_together(compared):
             assert len(alone) == sum(n > 0 for n in rows) == result["budget"][task]["steps"][at]
             for one in (joint[0], alone[0]):
                 assert one["lr"]["trunk"] == pytest.approx(joint[0]["lr"]["trunk"])
+
+
+@pytest.mark.slow
+def test_a_task_that_learned_nothing_is_among_the_warnings(compared, monkeypatch):
+    folder, before, _ = compared
+    monkeypatch.setattr(standstill, "stands", lambda losses: (losses[0], losses[-1]))
+    result = compare(recipe(folder.parent), seeds=2, resamples=50)
+    more = [line for line in result["warnings"] if line not in before["warnings"]]
+    assert [line.split(" (")[0] for line in more] == [
+        f"{task} learned nothing {how} in 2 of 2 runs" for task in TWO for how in ("alone", "together")
+    ]
 
 
 @pytest.mark.slow

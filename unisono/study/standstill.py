@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,10 +13,8 @@ FEW = 40  # steps: in fewer, chance hides whether anything was learned
 FALL = 0.02  # of the loss: a smaller fall from the first tenth of the steps to the last is none
 
 
-def stands(run: Path, task: str) -> tuple[float, float] | None:
-    """The mean loss of a task in the first and in the last tenth of its steps, if it did not fall; None if it did."""
-    events = (event for event in journal.read(run / EVENTS) if event["event"] == "stepped")
-    losses = [event["losses"][task] for event in events if event["losses"].get(task) is not None]
+def stands(losses: Sequence[float]) -> tuple[float, float] | None:
+    """The mean loss in the first and in the last tenth of a task's steps, if it did not fall; None if it did."""
     if len(losses) < FEW:
         return None
     part = len(losses) // 10
@@ -30,10 +29,12 @@ def standstills(alone: Sequence[Mapping[str, Path]], together: Sequence[Path], r
         alone: of each seed: task -> its run. ``together``: of each seed: the run of all.
         rows: task -> how many of its rows a step had.
     """
+    joint = [_losses(run) for run in together]
     out = []
     for task in rows:
-        for how, runs in (("alone", [own[task] for own in alone]), ("together", together)):
-            found = [still for run in runs if (still := stands(run, task))]
+        single = [_losses(own[task]) for own in alone]
+        for how, runs in (("alone", single), ("together", joint)):
+            found = [still for run in runs if (still := stands(run[task]))]
             if found:
                 first, last = found[0]
                 times = f"in {len(found)} of {len(runs)} runs " if len(runs) > 1 else ""
@@ -41,4 +42,14 @@ def standstills(alone: Sequence[Mapping[str, Path]], together: Sequence[Path], r
                     f"{task} learned nothing {how} {times}(loss {first:.3g} in the first tenth of steps, {last:.3g} in "
                     f"the last): its learning rate may not suit {rows[task]:.3g} rows a step; --grid tries others"
                 )
+    return out
+
+
+def _losses(run: Path) -> Mapping[str, list[float]]:
+    """Task -> its losses, step by step."""
+    out: dict[str, list[float]] = defaultdict(list)
+    for event in journal.read(run / EVENTS):
+        if event["event"] == "stepped":
+            for task, loss in event["losses"].items():
+                out[task].append(loss)
     return out
