@@ -290,7 +290,7 @@ def takes(task: Takes) -> str:
     roles = task.inputs
     if len(roles) == 1:
         kind = task.reads[roles[0]]
-        return {"image": "photo.jpg", "audio": "sound.wav", "sequence": "CCO"}.get(kind, '"A sentence."')
+        return {"image": "photo.jpg", "audio": "sound.wav", "sequence": "CCC"}.get(kind, '"A sentence."')
     shown = {"image": "photo.jpg", "audio": "sound.wav"}
     values = {role: shown.get(task.reads[role], "...") for role in roles}
     return " ".join(f"--{role} {v}" if role in OPTIONS else f"--input {role}={v}" for role, v in values.items())

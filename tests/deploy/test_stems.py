@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "convolved": ("image", {"patch": 4, "longest": 16, "convolutions": 2, "channels": 3}, [ppm(4, 4), ppm(9, 16)]),
     "one size": ("image", {"patch": 4, "size": [8, 12], "colours": "grey"}, [ppm(4, 4), ppm(30, 8)]),
     "sequences": ("sequence", {"rare": 1}, ["C", "CCO", "C(=O)N", "CCBr"]),
+    "aligned": ("sequence", {"alphabet": "dna", "rare": 1, "aligned": True}, ["ACGTAC", "CC", "GGGTTT", "TACGA"]),
     "tables": ("table", {"rare": 1}, CELLS),
     **{
         f"sounds, {pace}": (

@@ -38,7 +38,7 @@ READERS = {
     "whole image": WholeImage(4, (8, 8), 3, 9, True, 3, 5),
     "audio": Audio(8000, 2.5, 16, 20.0, 4000.0, 200, 80, 4, Raw(8000, "s16le", 1), 90),
     "samples": Samples(8000, 2.5, (10, 3), (5, 2), 1, None, 90),
-    "sequence": Symbols("dna", 3, False, ("ACG", "CGT"), 40),
+    "sequence": Symbols("dna", 3, False, ("ACG", "CGT"), 40, 7),
     "table": Table([["size", "age", "colour"], ["size"]], COLUMNS, ["?"], 4),
 }
 DAMAGE: dict[str, list[dict[str, Any]]] = {
@@ -47,13 +47,14 @@ DAMAGE: dict[str, list[dict[str, Any]]] = {
     "whole image": [{"size": [8]}, {"size": None}, {"resize": "8"}, {"resize": [8, 0]}, {"crop": 1}, {"resample": 9}],
     "audio": [{"rate": 1}, {"high": 9000.0}, {"seconds": 0}, {"window": 0}, {"pcm": {"rate": 8000}}, {"bands": None}],
     "samples": [{"kernels": [1]}, {"strides": [0, 1]}, {"seconds": 1e9}, {"pace": 0}, {"rate": 1}],
-    "sequence": [{"alphabet": "runes"}, {"k": 9}, {"symbols": ["A", "A"]}, {"canonical": 1}],
+    "sequence": [{"alphabet": "runes"}, {"k": 9}, {"symbols": ["A", "A"]}, {"canonical": 1}, {"places": -1},
+                 {"places": "7"}],
     "table": [{"tables": [["weight"]]}, {"columns": {"size": {}}}, {"missing": 3},
               {"columns": {"size": {"mean": 1.0, "spread": 0}}}],
 }  # fmt: skip
 
 
-OPTIONAL = (("image", "size"), ("audio", "pcm"), ("samples", "pcm"), ("whole image", "resize"))
+OPTIONAL = (("image", "size"), ("audio", "pcm"), ("samples", "pcm"), ("whole image", "resize"), ("sequence", "places"))
 
 
 def said(name: str) -> dict[str, Any]:

@@ -116,6 +116,7 @@ CASES = {
     "dna": (DNA, {"alphabet": "dna", "k": 3, "rare": 1, "reverse_complement": True, "drop": 0.3}),
     "protein": (["MKTAYIAKQR", "GSHM"], {}),
     "letters": (["any thing", "Größe"], {"alphabet": "letters", "rare": 1}),
+    "aligned": (["ACGTAC", "CCC", "GGGTTT"], {"alphabet": "dna", "rare": 1, "aligned": True}),
 }
 
 
@@ -128,9 +129,16 @@ def test_a_pack_is_embedded_as_each_row_alone_and_evaluation_is_without_chance(c
     assert torch.equal(whole, torch.cat([embedded(stem, [t]) for t in tokens])) and torch.equal(
         whole, embedded(stem, tokens)
     )
-    assert torch.equal(
-        whole, stem.embedding.weight[torch.from_numpy(np.concatenate([t["symbols"] for t in tokens])).long()]
-    )
+    apart = len(stem.fitted["symbols"]) + 2 if case == "aligned" else 0  # numbers from one place's table to the next's
+    numbers = [n + at * apart for t in tokens for at, n in enumerate(t["symbols"].tolist())]
+    assert torch.equal(whole, stem.embedding.weight[numbers])
+
+
+def test_behind_the_longest_training_row_aligned_symbols_are_read_as_at_its_end():
+    stem = build(["ACGT", "CA"], alphabet="dna", rare=1, aligned=True)
+    assert stem.fitted["places"] == 5 and stem.embedding.num_embeddings == 5 * 6
+    values = embedded(stem, read(stem, ["AAAAAA"]))
+    assert torch.equal(values[5:], values[[4, 4]]) and len(torch.unique(values[1:5], dim=0)) == 4
 
 
 def test_training_sees_each_strand_half_of_the_time():
@@ -158,6 +166,7 @@ def test_dropped_symbols_are_unknown_and_never_the_start():
         ({"reverse_complement": True}, "alphabet: dna"),
         ({"randomise": 3, "alphabet": "dna"}, "are for molecules"),
         ({"k": 3, "alphabet": "smiles"}, "not all of one letter"),
+        ({"alphabet": "dna", "aligned": True, "reverse_complement": True}, '"aligned" rows have no other spelling'),
         ({"alphabet": "sneezes"}, "smiles"),
     ],
 )

@@ -35,7 +35,7 @@ _OPTIONS: Mapping[str, tuple[Any, Any, str]] = {
 _EXAMPLES: Mapping[str, Any] = {
     "text": "Berlin is lovely in spring.",
     "tokens": ["Berlin", "is", "lovely", "."],
-    "sequence": "CCO",
+    "sequence": "CCC",  # in every alphabet
     "image": "<base64 of a PNG or JPEG>",
     "audio": "<base64 of a WAV, FLAC or OGG>",
     "record": {"column": 1.5, "another": "Oslo"},

@@ -41,6 +41,11 @@ class SequenceOptions(base.Options):
         description="smiles: most other spellings kept of a molecule, to draw from; implies canonical",
     )
     reverse_complement: bool = Field(False, description="dna, rna: while training, every other row is the other strand")
+    aligned: bool = Field(
+        False,
+        description="all rows begin at the same point of what they are cut from: a symbol has a vector of its own at "
+        "each place",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> SequenceOptions:
@@ -50,16 +55,20 @@ class SequenceOptions(base.Options):
             raise ValueError(f'"canonical" and "randomise" are for molecules, not for "alphabet: {self.alphabet}"')
         if self.k > 1 and (self.alphabet == "smiles" or self.canonical or self.randomise):
             raise ValueError('"k" is for letters; the symbols of SMILES are not all of one letter')
+        if self.aligned and (self.reverse_complement or self.randomise):
+            raise ValueError('"aligned" rows have no other spelling: leave out "reverse_complement" and "randomise"')
         return self
 
 
 class SequenceStem(Stem, Hiding):
-    """One learned vector for each symbol of the vocabulary, and one before all others: the ``first`` state of a head.
+    """One learned vector for each symbol of the vocabulary, with ``aligned`` one for each symbol at each place, and one
+    before all others: the ``first`` state of a head.
 
     What a molecule or a strand may also be written as is read once and kept beside it, at the same length; in training
     ``embed`` draws for each row one of its spellings, all of them alike often. Otherwise it is the first: canonical.
 
-    ``fitted``: ``alphabet``, and ``symbols``, those of the vocabulary in the order of their numbers.
+    ``fitted``: ``alphabet``; ``symbols``, those of the vocabulary in the order of their numbers; with ``aligned``
+    ``places``, the vectors of the longest training row.
     """
 
     Options: ClassVar[type[base.Options]] = SequenceOptions
@@ -72,8 +81,8 @@ class SequenceStem(Stem, Hiding):
         self.options, self.fitted = options, dict(fitted)
         self.most = options.max_length
         known, canonical = tuple(fitted["symbols"]), bool(options.canonical or options.randomise)
-        self.reader = Symbols(fitted["alphabet"], options.k, canonical, known, self.most)
-        self.embedding = nn.Embedding(FIRST + len(known), width)
+        self.reader = Symbols(fitted["alphabet"], options.k, canonical, known, self.most, fitted.get("places", 0))
+        self.embedding = nn.Embedding(self.reader.vocabulary * max(1, self.reader.places), width)
         nn.init.normal_(self.embedding.weight, std=0.02)  # as BERT's word table, whose norm comes after
         self.mask: nn.Parameter | None = None
 
@@ -83,13 +92,16 @@ class SequenceStem(Stem, Hiding):
         texts = [str(value) for value in values if value is not None]
         alphabet = _alphabet(texts, options)
         counts: Counter[str] = Counter()
+        places = 1
         for text in texts:
             try:
                 for spelling in _spelt(text, alphabet, options, options.max_length - 1):
                     counts.update(spelling)
+                    places = max(places, 1 + len(spelling))
             except Unreadable:
                 continue  # tokens will say so, once, with the row's number
-        return {"alphabet": alphabet, "symbols": sorted(s for s, n in counts.items() if n >= options.rare)}
+        known = sorted(s for s, n in counts.items() if n >= options.rare)
+        return {"alphabet": alphabet, "symbols": known, **({"places": places} if options.aligned else {})}
 
     def tokens(
         self, rows: Sequence[Mapping[str, Any]], *, words: bool = False, max_length: int | None = None
@@ -136,15 +148,14 @@ class SequenceStem(Stem, Hiding):
         numbers = fields["symbols"]  # (N,)
         if "hidden" in fields:
             assert self.mask is not None
-            seen: Tensor = self.embedding(numbers.clamp(min=START))
+            seen: Tensor = self._vectors(numbers.clamp(min=START), layout)
             return torch.where(fields["hidden"][:, None], self.mask.to(seen.dtype), seen)
         if self.training and "others" in fields:
             numbers = self._draw(fields, layout)
         if self.training and self.options.drop:
             hidden = (torch.rand(len(numbers), device=numbers.device) < self.options.drop) & (numbers != START)
             numbers = numbers.masked_fill(hidden, UNKNOWN)
-        out: Tensor = self.embedding(numbers)
-        return out
+        return self._vectors(numbers, layout)
 
     def learn_mask(self) -> None:
         if self.mask is None:
@@ -161,7 +172,7 @@ class SequenceStem(Stem, Hiding):
     def hide(self, tokens: Mapping[str, np.ndarray], how: np.ndarray, draw: np.random.Generator) -> Tokens:
         numbers = tokens["symbols"].copy()
         numbers[how == MASKED] = _HIDDEN
-        numbers[how == SWAPPED] = draw.integers(FIRST, self.embedding.num_embeddings, (how == SWAPPED).sum())
+        numbers[how == SWAPPED] = draw.integers(FIRST, self.reader.vocabulary, (how == SWAPPED).sum())
         return {**{name: value for name, value in tokens.items() if name != "others"}, "symbols": numbers}
 
     def varied(self, tokens: Mapping[str, np.ndarray]) -> Tokens:
@@ -174,6 +185,14 @@ class SequenceStem(Stem, Hiding):
 
     def config(self) -> dict[str, Any]:
         return {"options": self.options.model_dump(mode="json"), "fitted": self.fitted}
+
+    def _vectors(self, numbers: Tensor, layout: Layout) -> Tensor:
+        """(N,) numbers of symbols -> (N, D_in)."""
+        if self.reader.places:
+            at = layout.positions(numbers.device).clamp(max=self.reader.places - 1)
+            numbers = numbers + at * self.reader.vocabulary
+        out: Tensor = self.embedding(numbers)
+        return out
 
     def _draw(self, fields: Mapping[str, Tensor], layout: Layout) -> Tensor:
         """(N,) the symbols of one spelling of each row."""

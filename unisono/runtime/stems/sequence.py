@@ -24,6 +24,8 @@ class Symbols(Stem):
     Args:
         k: letters of a symbol. ``canonical``: molecules are written anew by RDKit.
         known: the symbols of the vocabulary, in the order of their numbers.
+        places: of aligned rows, at how many places a symbol has a vector of its own; what lies behind is read as if at
+            the last. 0: one vector wherever it stands.
     """
 
     alphabet: Alphabet
@@ -31,16 +33,19 @@ class Symbols(Stem):
     canonical: bool
     known: tuple[str, ...]
     most: int
+    places: int = 0
     kind: ClassVar[str] = "sequence"
     reads: ClassVar[tuple[str, ...]] = ("symbols",)
 
     def told(self) -> dict[str, Any]:
-        return {"alphabet": self.alphabet, "k": self.k, "canonical": self.canonical, "symbols": list(self.known)}
+        told = {"alphabet": self.alphabet, "k": self.k, "canonical": self.canonical, "symbols": list(self.known)}
+        return {**told, "places": self.places} if self.places else told
 
     @classmethod
     def of(cls, said: Fields, most: int) -> Symbols:
         alphabet = cast(Alphabet, said.text("alphabet", get_args(Alphabet)))
-        return cls(alphabet, said.whole("k", 1, 8), said.flag("canonical"), said.texts("symbols"), most)
+        known, places = said.texts("symbols"), said.whole("places", 0, most) if said.has("places") else 0
+        return cls(alphabet, said.whole("k", 1, 8), said.flag("canonical"), known, most, places)
 
     def tokens(self, rows: Sequence[Mapping[str, Any]], *, most: int | None = None) -> list[Tokens | str]:
         """``symbols`` (L,) int32, the start included; what is longer is cut. A sequence that the alphabet or RDKit
@@ -70,8 +75,17 @@ class Symbols(Stem):
         return len(tokens["symbols"])
 
     def calls(self, examples: Sequence[Arrays]) -> Iterator[tuple[list[int], Arrays]]:
-        """``symbols`` (n,) int64."""
-        yield list(range(len(examples))), {"symbols": np.concatenate([e["symbols"] for e in examples]).astype(np.int64)}
+        """``symbols`` (n,) int64, the rows of the table of vectors."""
+        numbers = np.concatenate([e["symbols"] for e in examples]).astype(np.int64)
+        if self.places:
+            at = np.concatenate([np.arange(len(e["symbols"])) for e in examples])
+            numbers += np.minimum(at, self.places - 1) * self.vocabulary
+        yield list(range(len(examples))), {"symbols": numbers}
+
+    @property
+    def vocabulary(self) -> int:
+        """How many numbers there are."""
+        return FIRST + len(self.known)
 
 
 def spelt(text: str, alphabet: Alphabet, k: int, *, canonical: bool, most: int) -> list[str]:
