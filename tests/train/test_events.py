@@ -181,6 +181,11 @@ def test_plain_progress_tells_the_story_in_lines():
     ]
 
 
+def test_without_validation_rows_there_is_nothing_to_say_of_them():
+    unseen = Evaluated(10, "validation", {}, {}, math.nan, False)
+    assert "validation" not in shown(Console(force_terminal=False), [STARTED, unseen])
+
+
 def test_live_progress_shows_tasks_losses_metrics_and_best():
     text = shown(Console(force_terminal=True, width=100, color_system=None), EVERYTHING)
     last = text[text.rindex("task") :]

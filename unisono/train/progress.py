@@ -62,7 +62,7 @@ class Progress:
                 if event.best:
                     self._best = (event.step, event.mean)
                 self._draw(now=True)
-                if not self._live:
+                if event.scores and not self._live:
                     self._say(f"step {event.step}  {event.split}  {_scores(event.scores)}{'  (best)' * event.best}")
             case Staged():
                 frozen = f"; frozen: {', '.join(event.frozen)}" if event.frozen else ""
