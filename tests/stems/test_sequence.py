@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from unisono.packed import Layout
 from unisono.runtime.stems.symbols import Unreadable, clean, guess, reverse_complement, symbols
 from unisono.stems import SequenceStem, find_stem
+from unisono.stems.hiding import MASKED, SWAPPED
 
 SMILES = [
     "CC(=O)Oc1ccccc1C(=O)O",
@@ -139,6 +140,18 @@ def test_behind_the_longest_training_row_aligned_symbols_are_read_as_at_its_end(
     assert stem.fitted["places"] == 5 and stem.embedding.num_embeddings == 5 * 6
     values = embedded(stem, read(stem, ["AAAAAA"]))
     assert torch.equal(values[5:], values[[4, 4]]) and len(torch.unique(values[1:5], dim=0)) == 4
+
+
+def test_what_is_hidden_of_aligned_symbols_is_swapped_within_the_vocabulary():
+    stem = build(["ACGT" * 9], alphabet="dna", rare=1, aligned=True)
+    stem.learn_mask()
+    (tokens,) = read(stem, ["ACGT" * 9])
+    how = np.full(37, SWAPPED)
+    how[:2] = 0, MASKED
+    hidden = stem.hide(tokens, how, np.random.default_rng(0))
+    assert hidden["symbols"][2:].min() >= 2 and hidden["symbols"].max() < 6
+    values = embedded(stem, [hidden])
+    assert torch.equal(values[1], stem.mask) and values.shape == (37, 8)
 
 
 def test_training_sees_each_strand_half_of_the_time():
