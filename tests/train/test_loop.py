@@ -14,6 +14,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.train.runs import TASKS, Heard, run, small
+from unisono.data import DataError
 from unisono.model import MultiTaskModel
 from unisono.recipe import RecipeError
 from unisono.train import checkpoints
@@ -150,6 +151,15 @@ def test_another_recipe_is_refused_the_run(tmp_path):
     with pytest.raises(RecipeError, match=r"train.head_lr: 0.001 there, 0.1 here.*--fresh"):
         run(small(tmp_path, head_lr=0.1))
     assert run(small(tmp_path, head_lr=0.1), fresh=True).of(Stepped)
+
+
+def test_a_mended_recipe_takes_the_place_of_one_that_never_began(tmp_path):
+    wrong = small(tmp_path, {**TASKS, "lost": {**TASKS["slots"], "data": str(tmp_path / "nowhere.csv")}})
+    with pytest.raises(DataError, match="no file or folder"):
+        run(wrong)
+    assert run(small(tmp_path)).of(Stepped)
+    with pytest.raises(RecipeError, match="holds a run of another recipe"):
+        run(wrong)
 
 
 def test_fresh_deletes_no_folder_that_is_not_a_run(tmp_path):

@@ -14,7 +14,6 @@ import numpy as np
 from unisono import files
 from unisono.recipe import Recipe, RecipeError
 from unisono.study import grouping
-from unisono.study.budget import EVENTS
 from unisono.study.difference import RESAMPLES
 from unisono.study.errors import StudyError, in_one_process
 from unisono.study.grid import choose, extra
@@ -111,7 +110,7 @@ def _measured(joint: Recipe) -> tuple[dict[str, Any], np.ndarray]:
         StudyError: two tasks were never in one step that was looked at.
     """
     tasks = list(joint.tasks)
-    events = list(journal.read(joint.folder / EVENTS))
+    events = list(journal.read(joint.folder / journal.EVENTS))
     seen = _collected([e for e in events if e["event"] == "affinity"], "matrix", tasks)
     count = len(tasks)
     if any(not seen[i, j] for i in range(count) for j in range(count)):

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from unisono.study.budget import EVENTS
 from unisono.train import journal
 
 WHOLE = "all"  # the name of all layers together in a ``gradients`` event
@@ -33,7 +32,7 @@ class Conflict:
 
 def gradients(runs: Iterable[Path]) -> list[dict[str, Any]]:
     """The ``gradients`` events of runs."""
-    return [event for run in runs for event in journal.read(run / EVENTS) if event["event"] == "gradients"]
+    return [event for run in runs for event in journal.read(run / journal.EVENTS) if event["event"] == "gradients"]
 
 
 def conflicts(events: Sequence[dict[str, Any]]) -> list[Conflict]:

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unisono.study.budget import EVENTS
 from unisono.train import journal
 
 FEW = 40  # steps: in fewer, chance hides whether anything was learned
@@ -48,7 +47,7 @@ def standstills(alone: Sequence[Mapping[str, Path]], together: Sequence[Path], r
 def _losses(run: Path) -> Mapping[str, list[float]]:
     """Task -> its losses, step by step."""
     out: dict[str, list[float]] = defaultdict(list)
-    for event in journal.read(run / EVENTS):
+    for event in journal.read(run / journal.EVENTS):
         if event["event"] == "stepped":
             for task, loss in event["losses"].items():
                 out[task].append(loss)

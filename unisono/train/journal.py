@@ -15,6 +15,8 @@ from typing import Any
 from unisono import files
 from unisono.train.events import Event
 
+EVENTS = "events.jsonl"  # in the folder of a run
+
 
 class Journal:
     """Appends events to a file of JSON lines: ``event`` (``stepped``, ...), ``time`` (Unix seconds), and its fields.

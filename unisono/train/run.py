@@ -21,7 +21,7 @@ from unisono.train import checkpoints
 from unisono.train.auto import choose
 from unisono.train.beginning import Start
 from unisono.train.events import Bus, Finished, Listener, Noted
-from unisono.train.journal import Journal
+from unisono.train.journal import EVENTS, Journal
 from unisono.train.lesson import Lesson, Prepare
 from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
@@ -109,13 +109,19 @@ def train(
 
 
 def _claim(run: Path, recipe: Recipe, fresh: bool) -> None:
-    """Makes the folder of a run, or makes sure that the one there was made by the same recipe."""
+    """Makes the folder of a run, or makes sure that the one there was made by the same recipe.
+
+    A run that ended before its first event, by a misspelt option or a missing file, holds nothing: the mended recipe
+    takes its place.
+    """
     kept = run / RECIPE
     if fresh and run.exists():
         if any(run.iterdir()) and not kept.exists():
             raise RecipeError(f"{run}: not the folder of a run (no {RECIPE}), so --fresh will not delete it")
         shutil.rmtree(run)
-    if kept.exists():
+    journal = run / EVENTS
+    nothing = journal.exists() and not journal.stat().st_size
+    if kept.exists() and not nothing:
         differences = _differences(read(kept).model_dump(mode="json"), recipe.model_dump(mode="json"))
         differences = [d for d in differences if not d.startswith("run:")]
         if differences:
@@ -140,7 +146,7 @@ def _bus(run: Path, listeners: Callable[[], Sequence[Listener]], accelerator: Ac
     heard: list[Listener] = []
     if accelerator.is_main_process:
         newest, _ = checkpoints.latest(run / "checkpoints")
-        heard = [Journal(run / "events.jsonl", step=checkpoints.step_of(newest) if newest else 0), *listeners()]
+        heard = [Journal(run / EVENTS, step=checkpoints.step_of(newest) if newest else 0), *listeners()]
     bus = Bus(heard)
     try:
         yield bus
