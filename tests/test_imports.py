@@ -37,7 +37,7 @@ MAY: dict[str, set[str]] = {
     "doctor": set(),
     "recipe": {"data.spec", "balance.methods"},
     "kinds": {"data", "heads", "metrics"},
-    "tasks": {"kinds", "data", "heads", "recipe"},
+    "tasks": {"kinds", "data", "stems", "heads", "recipe"},
     "schema": {"kinds", "stems", "recipe"},
     "inputs": {"stems"},
     "batch": {"inputs", "heads"},

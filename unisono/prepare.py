@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import ValidationError
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
 from unisono.model import MultiTaskModel
 from unisono.origin import give, model_folder
-from unisono.recipe import Recipe, RecipeError, explain, nearest
+from unisono.recipe import Recipe, RecipeError
 from unisono.saved import ModelError
-from unisono.stems import Hiding, Stem, TextStem, find_stem
-from unisono.tasks import Task, resolve
+from unisono.stems import Hiding, Stem, TextStem
+from unisono.tasks import Task, needed_stems, resolve, stem_and_options
 from unisono.trunk import Trunk, load_encoder, rebuilt
 
 log = logging.getLogger("unisono")
@@ -106,8 +105,6 @@ def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTask
         if task.kind.head.hides:
             fitted["holds"] = {stem: _holds(name, stem, stems[stem]) for stem in task.stems}
         heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
-        if heads[name].mixup and not (len(task.stems) == 1 and stems[task.stems[0]].blends):
-            raise RecipeError(f"tasks.{name}.head.mixup: mixes images; this task reads {' and '.join(task.inputs)}")
     model = MultiTaskModel(stems, trunk, heads, tables.tasks)
     if origin:
         for name in give(origin, model):
@@ -144,18 +141,11 @@ def build_stems(recipe: Recipe, tables: Tables, width: int, text: TextStem | Non
         width: D_in. ``text``: the text stem, which comes with the trunk.
     """
     out: dict[str, Stem] = {} if text is None else {"text": text}
-    needed = list(dict.fromkeys(stem for task in tables.tasks.values() for stem in task.stems))
-    for name in recipe.stems:
-        if name not in needed or name == "text":
-            raise RecipeError(f"stems.{name}: no task needs it{nearest(name, [n for n in needed if n != 'text'])}")
-    for name in needed:
+    for name in needed_stems(tables.tasks):
         if name == "text":
             continue
-        kind: Any = find_stem(name, recipe.stems.get(name, {}))
-        try:
-            options = kind.Options(**recipe.stems.get(name, {}))
-        except ValidationError as error:
-            raise RecipeError("\n".join(explain(error, kind.Options, "recipe", f"stems.{name}"))) from None
+        kind: Any
+        kind, options = stem_and_options(recipe, name)
         try:
             out[name] = kind(width, options, kind.fit(_inputs(tables, name), options))
             out[name].begin()

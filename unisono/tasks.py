@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from unisono.heads import Options
 from unisono.kinds import Kind, kinds
 from unisono.recipe import Column, Recipe, RecipeError, explain, nearest
 from unisono.recipe import Task as Settings
+from unisono.stems import Stem, StemOptions, find_stem
 
 PAIRS = ("pair", "context")  # the second half of a text
 _STEM_OF = {  # kind of a role -> stem
@@ -123,10 +124,11 @@ class Task:
 
 
 def resolve(recipe: Recipe, where: str = "recipe") -> dict[str, Task]:
-    """The recipe's tasks with kinds looked up and head options checked.
+    """The recipe's tasks with kinds looked up, and the options of their heads and stems checked.
 
     Raises:
-        RecipeError: an unknown kind, a wrong option of a head, or a column for a role that the kind does not have.
+        RecipeError: an unknown kind, a wrong option of a head or a stem, or a column for a role that the kind does not
+            have.
     """
     out, problems = {}, []
     for name, settings in recipe.tasks.items():
@@ -134,9 +136,49 @@ def resolve(recipe: Recipe, where: str = "recipe") -> dict[str, Task]:
             out[name] = _resolve(name, settings, where)
         except RecipeError as error:
             problems.append(str(error))
+    if not problems:  # which stems are needed is known once every task is
+        problems = [*_wrong_stems(recipe, out, where), *_wrong_mixup(recipe, out, where)]
     if problems:
         raise RecipeError("\n".join(problems))
     return out
+
+
+def needed_stems(tasks: Mapping[str, Task]) -> list[str]:
+    """The stems that read the tasks' inputs, in the order of the tasks."""
+    return list(dict.fromkeys(stem for task in tasks.values() for stem in task.stems))
+
+
+def stem_and_options(recipe: Recipe, name: str, where: str = "recipe") -> tuple[type[Stem], StemOptions]:
+    """A stem that is not the trunk's own, and what the recipe says about it.
+
+    Raises:
+        RecipeError: a wrong option.
+    """
+    said = recipe.stems.get(name, {})
+    stem = find_stem(name, said)
+    try:
+        return stem, stem.Options(**said)
+    except ValidationError as error:
+        raise RecipeError("\n".join(explain(error, stem.Options, where, f"stems.{name}"))) from None
+
+
+def _wrong_stems(recipe: Recipe, tasks: Mapping[str, Task], where: str) -> Iterator[str]:
+    needed = [name for name in needed_stems(tasks) if name != "text"]  # that one comes with the trunk
+    for name in recipe.stems:
+        if name not in needed:
+            yield f"{where}: stems.{name}: no task needs it{nearest(name, needed)}"
+            continue
+        try:
+            stem_and_options(recipe, name, where)
+        except RecipeError as error:
+            yield str(error)
+
+
+def _wrong_mixup(recipe: Recipe, tasks: Mapping[str, Task], where: str) -> Iterator[str]:
+    for name, task in tasks.items():
+        blends = [find_stem(stem, recipe.stems.get(stem)).blends for stem in task.stems]
+        if getattr(task.options, "mixup", 0) and blends != [True]:
+            yield f"{where}: tasks.{name}.head.mixup: mixes images; this task reads {' and '.join(task.inputs)}"
 
 
 def _resolve(name: str, settings: Settings, where: str) -> Task:
