@@ -11,6 +11,7 @@ from torch.testing import assert_close
 import unisono
 from tests.stems.contract import ppm
 from unisono.blending import blended
+from unisono.heads import Targets
 from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.regress import Regress, RegressOptions
 from unisono.packed import Layout, Packed
@@ -106,9 +107,15 @@ def recipe(folder, **task) -> dict:
     }
 
 
-def test_it_trains_and_says_what_it_is_not_for(tmp_path):
+def test_it_trains_on_mixed_rows_and_says_what_it_is_not_for(tmp_path, monkeypatch):
+    learned: list[Targets] = []
+    loss = Classify.loss
+    monkeypatch.setattr(
+        Classify, "loss", lambda head, states, targets: learned.append(targets) or loss(head, states, targets)
+    )
     image = {"columns": {"image": "image"}}
     trained = unisono.train({**recipe(tmp_path, **image), "stems": {"image": {"patch": 4, "longest": 8}}})
+    assert sum("share" in targets for targets in learned) == 30  # in each step
     model = unisono.load(trained.run)
     says = {n: model.predict("light", [{"image": str(p)}])[0]["label"] for n in ("light", "dark")
             for p in [next((tmp_path / "photos" / n).iterdir())]}  # fmt: skip

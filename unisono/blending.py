@@ -18,7 +18,7 @@ from unisono.views import VIEW
 Examples = Sequence[Mapping[str, np.ndarray]]
 
 
-def blended(examples: Examples, stem: Stem, head: Head) -> Examples:
+def blended(examples: Examples, stem: Stem, head: Head) -> list[Mapping[str, np.ndarray]]:
     """Examples, each with another of its batch mixed in: its label is there under ``other/…``, λ under ``share``.
 
     A row without a label, or the only one of its size, stays as it is. Draws come from torch's generator.

@@ -171,7 +171,12 @@ class MultiTaskModel(nn.Module):
         batches: list[Batch] = []
         for task, own in examples.items():
             head = self.head(task)
-            filled = [{**s, **(head.encode({}, s) if e is None else e)} for e, s in zip(own, known, strict=True)]
+            filled: list[Mapping[str, np.ndarray]] = [
+                {**s, **(head.encode({}, s) if e is None else e)} for e, s in zip(own, known, strict=True)
+            ]
+            if self.training and head.mixup:  # such a task shares its rows with no other
+                (stem,) = self.stems_of(task).values()
+                filled = blended(filled, stem, head)
             batches.append(self._collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
 
@@ -183,16 +188,12 @@ class MultiTaskModel(nn.Module):
         return {SEGMENTS, *(field for stem in stems.values() for field in stem.fields)}
 
     def collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]]) -> Batch:
-        """Examples as one pack, sorted by length so that attention meets few shapes."""
-        stems, head = self.stems_of(task), self.head(task)
-        examples = drawn(stems, examples)
-        if self.training and head.mixup:
-            (stem,) = stems.values()
-            examples = blended(examples, stem, head)
-        return self._collate(task, examples)
+        """Examples as one pack."""
+        (batch,) = self.collate_shared({task: examples})
+        return batch
 
-    def _collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None = None) -> Batch:
-        """``inputs``: of the same rows, collated before."""
+    def _collate(self, task: str, examples: Sequence[Mapping[str, np.ndarray]], inputs: Inputs | None) -> Batch:
+        """Sorted by length, so that attention meets few shapes. ``inputs``: of the same rows, collated before."""
         lengths = [self.length(task, e) for e in examples]
         order = sorted(range(len(examples)), key=lengths.__getitem__)
         examples = [examples[i] for i in order]
