@@ -16,6 +16,7 @@ from unisono import saved
 from unisono.batch import Batch
 from unisono.blending import blended
 from unisono.heads import Example, Head, Loss, Prediction, Row
+from unisono.heads.r_drop import seen_twice
 from unisono.hiding import hidden
 from unisono.inputs import SEGMENTS, SEQUENCES, Inputs, collate, collate_apart, drawn, read, read_apart, sequences
 from unisono.packed import Packed, passes
@@ -162,6 +163,8 @@ class MultiTaskModel(nn.Module):
             examples: task -> its example of each row, or None where it has none: it then has no label there. Every row
                 has one of some task.
         """
+        if self.training and self.twice(examples):
+            examples = {task: seen_twice(own) for task, own in examples.items()}
         fields = self._fields(next(iter(examples)))
         known: Sequence[Mapping[str, np.ndarray]] = [  # of all tasks: a head may tell the stem something of its label
             {name: value for e in row if e is not None for name, value in e.items() if name in fields}
@@ -179,6 +182,10 @@ class MultiTaskModel(nn.Module):
                 filled = blended(filled, stem, head)
             batches.append(self._collate(task, filled, batches[0].inputs if batches else None))
         return tuple(batches)
+
+    def twice(self, tasks: Iterable[str]) -> bool:
+        """Whether training sees the rows of these tasks, which share them, twice in a step: R-Drop."""
+        return any(self.head(task).r_drop for task in tasks)
 
     def _fields(self, task: str) -> set[str]:
         """The fields of an example that are its stems'."""

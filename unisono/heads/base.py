@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from unisono.heads.distill import TEMPERATURE
@@ -53,6 +53,27 @@ class Options(BaseModel):
     lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")
 
 
+class RowOptions(Options):
+    """Of heads with one answer for a row: how its rows are changed in training."""
+
+    mixup: float = Field(
+        0.0, ge=0, description="in training, images and their labels are mixed with one another: α of mixup, 0.2 say"
+    )
+    r_drop: float = Field(
+        0.0,
+        ge=0,
+        description="in training, a row is seen twice, and its two answers held to each other: α of R-Drop, 1 say",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> RowOptions:
+        if self.mixup and self.r_drop:
+            raise ValueError(
+                '"mixup" and "r_drop" exclude each other: a row mixed with two others is not the same twice'
+            )
+        return self
+
+
 _Options = Options  # inside Head, the name is the class attribute
 
 
@@ -76,6 +97,7 @@ class Head(nn.Module, ABC):
     hides: ClassVar[bool] = False  # learns from what is hidden of the input (``choose``): the input is the label
 
     mixup: float = 0.0  # α of Zhang et al. 2018: training rows are mixed with one another; 0: they are not
+    r_drop: float = 0.0  # α of Liang et al. 2021: training rows are seen twice (``heads.r_drop``); 0: they are not
     first_only: bool = False  # of a sequence, only its first token's state is looked at; the trunk can save work then
     options: _Options
     fitted: dict[str, Any]

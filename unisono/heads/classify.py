@@ -21,11 +21,12 @@ from unisono.heads.base import MISSING, Example, Head, Loss, Prediction, Row, Ta
 from unisono.heads.distill import TEMPERATURE, soft_classes, soft_labels
 from unisono.heads.mixed import of_both, with_others
 from unisono.heads.names import unknown
+from unisono.heads.r_drop import TWICE, between_classes, between_labels, marked
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
 
 
-class ClassifyOptions(base.Options):
+class ClassifyOptions(base.RowOptions):
     """What a recipe may say about a classification head."""
 
     multi: bool = Field(False, description="several labels may hold at once: one sigmoid per label, no softmax")
@@ -37,9 +38,6 @@ class ClassifyOptions(base.Options):
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all labels")
     class_weights: Literal["balanced"] | None = Field(None, description="balanced: rare labels weigh more in the loss")
-    mixup: float = Field(
-        0.0, ge=0, description="in training, images and their labels are mixed with one another: α of mixup, 0.2 say"
-    )
     threshold: float = Field(0.5, gt=0, lt=1, description="with multi: the probability from which a label is predicted")
 
     @field_validator("labels")
@@ -68,7 +66,7 @@ class Classify(Head):
     def __init__(self, width: int, options: ClassifyOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
-        self.first_only, self.mixup = options.pool == "first", options.mixup
+        self.first_only, self.mixup, self.r_drop = options.pool == "first", options.mixup, options.r_drop
         self.labels: tuple[str, ...] = tuple(fitted["labels"])
         self._number = {name: i for i, name in enumerate(self.labels)}
         self.readout = Readout(
@@ -125,7 +123,7 @@ class Classify(Head):
             made = torch.from_numpy(np.stack(labels).astype(np.int64))
             return made if self.options.multi else made[:, 0]
 
-        return with_others(examples, "label", stacked)
+        return {**with_others(examples, "label", stacked), **marked(examples)}
 
     def units(self, targets: Targets) -> int:
         """Rows with a label; with ``multi`` pairs of row and label that are known."""
@@ -148,6 +146,10 @@ class Classify(Head):
 
         # reduction="sum" would do, but gives NaN gradients when nothing is labelled
         total = of_both(several if self.options.multi else one, targets, "label").sum()
+        if TWICE in targets:
+            known = targets["label"][0::2] != MISSING
+            apart = between_labels(logits) if self.options.multi else between_classes(logits)
+            total = total + self.r_drop * (apart * known).sum()
         return Loss(total, self.units(targets))
 
     def distill(

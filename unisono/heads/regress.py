@@ -19,20 +19,18 @@ from unisono.heads import base
 from unisono.heads.base import Example, Head, Loss, Prediction, Row, Targets, UnfitRow
 from unisono.heads.distill import TEMPERATURE
 from unisono.heads.mixed import of_both, with_others
+from unisono.heads.r_drop import TWICE, between_numbers, marked
 from unisono.heads.readout import Pool, Readout, pool
 from unisono.packed import Packed
 
 
-class RegressOptions(base.Options):
+class RegressOptions(base.RowOptions):
     """What a recipe may say about a regression head."""
 
     pool: Pool = Field("first", description="what stands for a sequence: its first token, or the mean of all")
     layers: int = Field(1, ge=0, description="hidden layers")
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")
     scale: bool = Field(True, description="standardise targets by the mean and deviation of the training rows")
-    mixup: float = Field(
-        0.0, ge=0, description="in training, images and their labels are mixed with one another: α of mixup, 0.2 say"
-    )
     loss: Literal["mse", "huber"] = Field(
         "mse", description="huber: linear beyond one (standardised) unit, for outliers"
     )
@@ -53,7 +51,7 @@ class Regress(Head):
     def __init__(self, width: int, options: RegressOptions, fitted: dict[str, Any]) -> None:
         super().__init__()
         self.options, self.fitted = options, fitted
-        self.first_only, self.mixup = options.pool == "first", options.mixup
+        self.first_only, self.mixup, self.r_drop = options.pool == "first", options.mixup, options.r_drop
         self.mean, self.deviation = float(fitted["mean"]), float(fitted["deviation"])
         self.readout = Readout(width, 1, layers=options.layers, hidden=options.hidden, dropout=options.dropout)
 
@@ -81,7 +79,8 @@ class Regress(Head):
 
     def collate(self, examples: Sequence[Mapping[str, np.ndarray]]) -> Targets:
         """``value``: (B,)."""
-        return with_others(examples, "value", lambda values: torch.from_numpy(np.concatenate(values)))
+        values = with_others(examples, "value", lambda values: torch.from_numpy(np.concatenate(values)))
+        return {**values, **marked(examples)}
 
     def units(self, targets: Targets) -> int:
         return int((~targets["value"].isnan()).sum())
@@ -93,7 +92,10 @@ class Regress(Head):
         def each(value: Tensor) -> Tensor:
             return measure(found, value.nan_to_num(), reduction="none") * ~value.isnan()  # (B,)
 
-        return Loss(of_both(each, targets, "value").sum(), self.units(targets))
+        total = of_both(each, targets, "value").sum()
+        if TWICE in targets:
+            total = total + self.r_drop * (between_numbers(found) * ~targets["value"][0::2].isnan()).sum()
+        return Loss(total, self.units(targets))
 
     def distill(
         self, states: Packed, targets: Targets, teacher: Head, taught: Packed, *, temperature: float = TEMPERATURE

@@ -212,4 +212,5 @@ def _view(recipe: Recipe, tables: Tables, name: str) -> tuple[object, ...]:
     weight = recipe.mix.weights.get(name)
     # Of these, what it sees of a row is not what the others see.
     own = name if task.kind.head.hides or getattr(task.options, "mixup", False) or task.tile else None
-    return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight, own
+    twice = getattr(task.options, "r_drop", 0)
+    return source, inputs, task.kind.words, task.kind.apart, task.max_length, wanted.repeat, weight, own, twice

@@ -35,8 +35,9 @@ def cut_up(
     out: list[Pass] = []
     for key, taken in rows.items():
         bundle = bundles[key]
+        room = most // 2 if model.twice(bundle.tasks) else most
         for half, own in enumerate([taken[::2], taken[1::2]] if halves else [taken]):
-            for part in cut(own, bundle.costs, most=most):
+            for part in cut(own, bundle.costs, most=room):
                 numbers = bundle.numbers(part)
                 batches = model.collate_shared(bundles.taken(numbers))
                 there = {task: tuple(n for n in found if n != NONE) for task, found in numbers.items()}
