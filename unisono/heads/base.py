@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -44,13 +45,28 @@ class Loss(NamedTuple):
         return self.total / max(self.units, 1)
 
 
+OnlyWith = Mapping[str, tuple[str, Any]]  # option -> another, and the value of it with which the first counts
+MANY = "1 or more"  # such a value
+
+
 class Options(BaseModel):
     """What a recipe may say under ``head:``. Each head extends it with its own hyperparameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    only_with: ClassVar[OnlyWith] = {}  # what would change nothing is refused
+
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the head")
     lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Options:
+        for name, (other, value) in self.only_with.items():
+            found = getattr(self, other)
+            counts = bool(found) if value == MANY else found == value
+            if not counts and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} belongs to {other}: {_yaml(value)}, this one is {_yaml(found)}")
+        return self
 
 
 class RowOptions(Options):
@@ -72,6 +88,11 @@ class RowOptions(Options):
                 '"mixup" and "r_drop" exclude each other: a row mixed with two others is not the same twice'
             )
         return self
+
+
+def _yaml(value: Any) -> str:
+    """As it would stand in a recipe."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 _Options = Options  # inside Head, the name is the class attribute

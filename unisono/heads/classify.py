@@ -29,6 +29,8 @@ from unisono.packed import Packed
 class ClassifyOptions(base.RowOptions):
     """What a recipe may say about a classification head."""
 
+    only_with: ClassVar[base.OnlyWith] = {"hidden": ("layers", base.MANY), "threshold": ("multi", True)}
+
     multi: bool = Field(False, description="several labels may hold at once: one sigmoid per label, no softmax")
     labels: tuple[str, ...] | None = Field(
         None, description="the label names, in order; default: those of the data, sorted"

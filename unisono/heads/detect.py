@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from unisono.heads import base
 from unisono.heads.base import Example, Head, Row, UnfitRow
@@ -14,11 +14,14 @@ from unisono.heads.names import unknown
 from unisono.heads.places import grid_of
 from unisono.views import TURN
 
-_OF = {"dense": ("hidden", "radius", "overlap"), "set": ("queries", "layers", "heads", "feedforward")}
-
 
 class DetectOptions(base.Options):
     """What a recipe may say about a detection head."""
+
+    only_with: ClassVar[base.OnlyWith] = {
+        **dict.fromkeys(("hidden", "radius", "overlap"), ("decoder", "dense")),
+        **dict.fromkeys(("queries", "layers", "heads", "feedforward"), ("decoder", "set")),
+    }
 
     decoder: Literal["dense", "set"] = Field(
         "dense", description="dense: a guess at each patch, learns from few images; set: queries that share out objects"
@@ -38,15 +41,6 @@ class DetectOptions(base.Options):
         False, description="in training, turn images by quarters (unless square: by halves); for what has no up"
     )
     labels: tuple[str, ...] | None = Field(None, description="the class names; default: those of the data, sorted")
-
-    @model_validator(mode="after")
-    def _agree(self) -> DetectOptions:
-        fields = type(self).model_fields
-        for decoder, names in _OF.items():
-            for name in names:
-                if decoder != self.decoder and getattr(self, name) != fields[name].default:
-                    raise ValueError(f"{name} belongs to decoder: {decoder}, this one is {self.decoder}")
-        return self
 
 
 class Detect(Head):

@@ -27,6 +27,8 @@ from unisono.packed import Packed
 class RegressOptions(base.RowOptions):
     """What a recipe may say about a regression head."""
 
+    only_with: ClassVar[base.OnlyWith] = {"hidden": ("layers", base.MANY)}
+
     pool: Pool = Field("first", description="what stands for a sequence: its first token, or the mean of all")
     layers: int = Field(1, ge=0, description="hidden layers")
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")

@@ -27,6 +27,8 @@ _VOID = 255  # in stored masks: a pixel without a label
 class SegmentOptions(PixelOptions):
     """What a recipe may say about a segmentation head."""
 
+    only_with: ClassVar[base.OnlyWith] = {"overlap": ("tile", base.MANY)}
+
     void: tuple[int, ...] = Field((), description="numbers in masks that stand for no label")
     names: dict[int, str] | None = Field(
         None, description="number in masks -> name of the class; default: all numbers in the training masks"

@@ -27,6 +27,8 @@ _CLOSED = -1e4  # the logit of what is no token of the context: no chance, but f
 class SpanOptions(base.Options):
     """What a recipe may say about a head that finds answers."""
 
+    only_with: ClassVar[base.OnlyWith] = {"hidden": ("layers", base.MANY)}
+
     stride: int = Field(128, ge=0, description="tokens that neighbouring windows of a long context share")
     longest: int = Field(30, ge=1, description="tokens of an answer at most")
     threshold: float = Field(

@@ -30,6 +30,8 @@ from unisono.runtime.scheme import Scheme, parse
 class TagOptions(base.Options):
     """What a recipe may say about a tagging head."""
 
+    only_with: ClassVar[base.OnlyWith] = {"hidden": ("layers", base.MANY)}
+
     crf: bool = Field(False, description="learn which tags follow which: a conditional random field over the sentence")
     scheme: Literal["auto", "plain", "IOB1", "BIO", "BIOES"] = Field(
         "auto", description="how tags spell entities; plain: they do not (parts of speech)"

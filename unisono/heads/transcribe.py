@@ -40,6 +40,13 @@ class _Symbols(NamedTuple):
 class TranscribeOptions(base.Options):
     """What a recipe may say about a transcription head."""
 
+    only_with: ClassVar[base.OnlyWith] = {
+        "hidden": ("layers", base.MANY),
+        "decoder_layers": ("decoder", "attention"),
+        "ctc": ("decoder", "attention"),
+        "max_length": ("decoder", "attention"),
+    }
+
     layers: int = Field(0, ge=0, description="hidden layers between the states and the characters")
     hidden: int | None = Field(None, gt=0, description="width of the hidden layers; default: the trunk's")
     decoder: Literal["ctc", "attention"] = Field(
