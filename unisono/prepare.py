@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 
 from unisono import data
 from unisono.data import Examples, Quarantine, Rows
+from unisono.data.encode import Encoded
 from unisono.model import MultiTaskModel
 from unisono.origin import give, model_folder
 from unisono.recipe import Recipe, RecipeError
@@ -245,13 +247,14 @@ def encode(
     for name, task in tables.tasks.items():
         out[name] = {}
         keys = [hashlib.sha256(stem.key().encode()).hexdigest() for stem in model.stems_of(name).values()]
-        key = json.dumps([keys, task.config(), model.head(name).fitted], sort_keys=True)
+        told = [keys, task.config(), model.head(name).fitted]
         for split in splits:
             if split in tables.rows[name]:
+                turned = recipe.tasks[name].symmetric and split == "train"
                 out[name][split] = data.encode(
                     tables.rows[name][split],
-                    lambda rows, name=name: model.encode(name, rows),  # type: ignore[misc]
-                    key,
+                    partial(_encoded, model, name, turned=turned),
+                    json.dumps([*told, "both ways"] if turned else told, sort_keys=True),
                     cache=recipe.cache_folder,
                     quarantine=tables.quarantine,
                     task=name,
@@ -266,6 +269,21 @@ def encode(
                 f'task "{name}": a row makes {longest:,} vectors, the trunk knows {model.trunk.positions:,} positions: '
                 f"set tasks.{name}.max_length, or trunk.max_length for a trunk from scratch"
             )
+    return out
+
+
+def _encoded(model: MultiTaskModel, task: str, rows: Sequence[Mapping[str, Any]], *, turned: bool) -> Sequence[Encoded]:
+    """What the model makes of rows; with ``turned`` two examples of a pair, its texts in each other's place in one."""
+    found: Sequence[Encoded] = model.encode(task, rows)
+    if not turned:
+        return found
+    pairs = [at for at, row in enumerate(rows) if row.get("text") and row.get("pair")]
+    others = model.encode(task, [{**rows[at], "text": rows[at]["pair"], "pair": rows[at]["text"]} for at in pairs])
+    out = list(found)
+    for at, other in zip(pairs, others, strict=True):
+        one = found[at]
+        if isinstance(one, dict) and isinstance(other, dict):
+            out[at] = [one, other]
     return out
 
 

@@ -208,4 +208,6 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
             f"{where}: tasks.{name}.columns: {kind.name} takes two inputs, named are {', '.join(task.inputs)}; "
             f"name columns for two of {', '.join(kind.inputs)}"
         )
+    if settings.symmetric and not {"text", "pair"} <= task.roles.keys():
+        raise RecipeError(f"{where}: tasks.{name}.symmetric: is for two texts; name columns for text and pair")
     return task

@@ -84,6 +84,9 @@ class Task(_Section):
     weight: float = Field(1.0, ge=0, description="λ of this task's loss")
     repeat: float = Field(1.0, gt=0, description="how often its rows are seen in one epoch (proportional mix)")
     max_length: int | None = Field(None, ge=4, description="longest input of this task in tokens")
+    symmetric: bool = Field(
+        False, description="text and pair may change places: training has each row both ways round, as two rows"
+    )
     metric: str | None = Field(None, description="the main metric; default: the kind's own")
     patience: int | None = Field(
         None,
