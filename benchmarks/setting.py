@@ -1,6 +1,7 @@
 """What a setting is worth: a recipe without it and with it, seed by seed, on the same rows.
 
-python benchmarks/setting.py RECIPE --change tasks.sst2.head.r_drop=1 --seeds 3 --split validation
+python benchmarks/setting.py recipes/nlp/glue_five.yaml --tasks sst2 --set tasks.sst2.data.ratio.validation=0.2 \
+    --change tasks.sst2.head.r_drop=1 --seeds 3 --split validation
 
 Both runs have as many steps, which is not as much time where a setting costs some: it is printed beside the scores.
 """
@@ -27,10 +28,18 @@ def scores(recipe: Recipe, split: str) -> tuple[dict[str, float], float]:
     return main_scores(unisono.load(trained.run), found), took
 
 
+def only(recipe: Recipe, tasks: list[str] | None) -> Recipe:
+    """The recipe with some of its tasks, without its stages."""
+    if not tasks:
+        return recipe
+    return recipe.model_copy(update={"tasks": {name: recipe.tasks[name] for name in tasks}, "stages": []})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--change", action="append", required=True, metavar="KEY=VALUE", help="the setting; repeatable")
+    parser.add_argument("--tasks", nargs="*", help="only these of the recipe's, all from the first step on")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 1 on")
     parser.add_argument("--split", default="test", choices=["validation", "test"])
     parser.add_argument("--run", type=Path, default=Path("runs/setting"))
@@ -41,7 +50,7 @@ def main() -> None:
         arms = {}
         for arm, changes in (("without", []), ("with", asked.change)):
             own = [*asked.set, *changes, f"seed={seed}", f"run={asked.run / f'{arm}-{seed}'}"]
-            arms[arm] = scores(read(asked.recipe, overrides=own), asked.split)
+            arms[arm] = scores(only(read(asked.recipe, overrides=own), asked.tasks), asked.split)
         (old, before), (new, after) = arms["without"], arms["with"]
         for task in old:
             gains.setdefault(task, []).append(new[task] - old[task])
