@@ -162,6 +162,17 @@ def test_a_mended_recipe_takes_the_place_of_one_that_never_began(tmp_path):
         run(wrong)
 
 
+def test_a_misspelt_recipe_costs_no_run(tmp_path):
+    run(small(tmp_path))
+    wrong = small(tmp_path, {**TASKS, "intent": {**TASKS["intent"], "head": {"layrs": 2}}})
+    with pytest.raises(RecipeError, match='did you mean "layers"'):
+        run(wrong, fresh=True)
+    assert (tmp_path / "model").exists()
+    with pytest.raises(RecipeError, match='did you mean "layers"'):
+        run(wrong.model_copy(update={"run": str(tmp_path / "other")}))
+    assert not (tmp_path / "other").exists()
+
+
 def test_fresh_deletes_no_folder_that_is_not_a_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RecipeError, match="not the folder of a run"):

@@ -17,6 +17,7 @@ from unisono import files
 from unisono.memory import keep_pages
 from unisono.prepare import build_model, encode, read_tables
 from unisono.recipe import Recipe, RecipeError, read
+from unisono.tasks import resolve
 from unisono.train import checkpoints
 from unisono.train.auto import choose
 from unisono.train.beginning import Start
@@ -63,6 +64,7 @@ def train(
         RecipeError: the recipe cannot be run, or the run's folder belongs to another recipe.
         TrainingFailed: training cannot go on.
     """
+    resolve(recipe, where)  # what is wrong with it costs no folder, and with ``fresh`` no run
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
     keep_pages()
