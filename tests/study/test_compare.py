@@ -12,6 +12,7 @@ import pytest
 from tests.train.runs import TASKS, small
 from unisono.recipe import Recipe, RecipeError
 from unisono.study import held_out, standstill
+from unisono.study.affinity import affinity
 from unisono.study.compare import compare
 from unisono.study.difference import relative
 from unisono.study.errors import StudyError
@@ -34,6 +35,18 @@ def test_one_task_or_no_seed_is_refused_in_one_line(tmp_path):
         compare(small(tmp_path, {"intent": TASKS["intent"]}), where="x.yaml")
     with pytest.raises(RecipeError, match="--seeds 0"):
         compare(recipe(tmp_path), seeds=0)
+
+
+@pytest.mark.parametrize("study", [compare, affinity])
+def test_a_misspelt_recipe_deletes_nothing(tmp_path, study):
+    kept = [tmp_path / name / "kept" for name in ("compare", "affinity")]
+    for file in kept:
+        file.parent.mkdir()
+        file.touch()
+    wrong = {**TWO, "slots": {**TWO["slots"], "head": {"layrs": 2}}}
+    with pytest.raises(RecipeError, match=r'^x\.yaml: tasks.slots.head.layrs: .*did you mean "layers"'):
+        study(small(tmp_path, wrong), fresh=True, where="x.yaml")
+    assert all(file.exists() for file in kept)
 
 
 def test_a_launcher_of_several_processes_is_refused(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from unisono.study.grid import choose, extra
 from unisono.study.runs import OnRun, Runs, Trainer, seeds_of
 from unisono.study.variants import with_settings
 from unisono.study.verify import needed, verify
+from unisono.tasks import resolve
 from unisono.train import journal
 from unisono.train.events import Listener
 
@@ -61,6 +62,7 @@ def affinity(
     """
     in_one_process("affinity")
     _refuse(recipe, verified=verified, seeds=seeds, groupings=groupings, grid=grid, where=where)
+    resolve(recipe, where)  # before anything is deleted
     folder, count = recipe.folder / FOLDER, len(recipe.tasks)
     if fresh and folder.exists():
         shutil.rmtree(folder)

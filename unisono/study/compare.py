@@ -18,6 +18,7 @@ from unisono.study.difference import RESAMPLES
 from unisono.study.errors import in_one_process
 from unisono.study.grid import choose, extra
 from unisono.study.runs import FOLDER, Factors, OnRun, Runs, Trainer, seeds_of
+from unisono.tasks import resolve
 from unisono.train.events import Listener
 
 RESULT = "compare.json"
@@ -58,6 +59,7 @@ def compare(
         raise RecipeError(f"--seeds {seeds}: one seed at least, three or more to see what chance does")
     if grid and recipe.balance.method == "auto":
         raise RecipeError(f"{where}: --grid and balance: auto both choose λ; leave one of them out")
+    resolve(recipe, where)  # before anything is deleted
     folder = recipe.folder / FOLDER
     if fresh and folder.exists():
         shutil.rmtree(folder)
