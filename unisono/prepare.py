@@ -89,7 +89,7 @@ def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTask
         teachers: task -> the model that will teach it, whose labels and vocabulary it takes over.
 
     Raises:
-        RecipeError: a stem that does not exist or that no task needs, or one of its options; a run without a model.
+        RecipeError: a stem or a trunk that cannot be made as the recipe says; a run without a model.
     """
     teachers = teachers or {}
     torch.manual_seed(recipe.seed)
