@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -149,10 +148,3 @@ def test_unlabelled_rows_change_no_gradient(model):
     one, many = gradients(labelled), gradients([*free, *labelled])
     for name in one:
         assert_close(one[name], many[name], rtol=1e-4, atol=1e-6)
-
-
-def test_collate_sorts_by_length_and_remembers_the_order(model):
-    examples = [{"ids": np.arange(n, dtype=np.int32) % 9} for n in (5, 2, 9)]
-    batch = model.collate("intent", [{**e, **model.head("intent").encode({}, e)} for e in examples])
-    assert batch.inputs.layout.lengths == (2, 5, 9)
-    assert batch.restore(["two", "five", "nine"]) == ["five", "two", "nine"]

@@ -1,11 +1,11 @@
-"""What can be seen to be wrong with a recipe's stems without a look at the data."""
+"""What can be seen to be wrong with a recipe's heads and stems without a look at the data."""
 
 from __future__ import annotations
 
 import pytest
 
 from unisono.recipe import RecipeError, parse
-from unisono.tasks import resolve
+from unisono.tasks import Task, resolve
 
 RECIPE = """
 trunk: {layers: 1, width: 16, heads: 2}
@@ -46,3 +46,17 @@ def test_mixup_is_for_images():
     text = RECIPE.replace("{image: image, label: label}", "{text: text, label: label}, head: {mixup: 0.2}")
     with pytest.raises(RecipeError, match=r"^photos.yaml: tasks.light.head.mixup: mixes images; this task reads text$"):
         resolve(parse(text), "photos.yaml")
+
+
+def test_a_recipe_may_not_have_an_option_that_changes_nothing_but_a_saved_model_may():
+    head = ", head: {hidden: 8, layers: 0, threshold: 0.3}}"
+    with pytest.raises(RecipeError) as error:
+        resolve(parse(RECIPE.replace("label}}", "label}" + head)), "photos.yaml")
+    assert str(error.value).splitlines() == [
+        "photos.yaml: tasks.light.head.hidden: belongs to layers: 1 or more, this one is 0",
+        "photos.yaml: tasks.light.head.threshold: belongs to multi: true, this one is false",
+    ]
+    (task,) = resolve(parse(RECIPE)).values()
+    config = task.config()
+    config["options"] |= {"hidden": 8, "layers": 0}  # saved by a version that did not look
+    assert Task.from_config("light", config).options.idle()

@@ -45,7 +45,7 @@ def give(origin: MultiTaskModel, model: MultiTaskModel) -> list[str]:
         The tasks whose heads begin afresh.
     """
     for name in set(model.stems) & set(origin.stems) - {"text"}:
-        if model._stem(name).config() == origin._stem(name).config() and _fit(origin.stems[name], model.stems[name]):
+        if model.stem(name).config() == origin.stem(name).config() and _fit(origin.stems[name], model.stems[name]):
             model.stems[name].load_state_dict(origin.stems[name].state_dict())
     for name in set(model.marks) & set(origin.marks):
         if model.marks[name].shape == origin.marks[name].shape:

@@ -202,6 +202,8 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
         options = kind.head.Options(**wanted)
     except ValidationError as error:
         raise RecipeError("\n".join(explain(error, kind.head.Options, where, f"tasks.{name}.head"))) from None
+    if idle := options.idle():
+        raise RecipeError("\n".join(f"{where}: tasks.{name}.head.{option}: {why}" for option, why in idle.items()))
     task = Task(name, kind, options, settings.max_length, settings.metric, settings.weight, columns)
     if kind.apart and len(task.inputs) != 2:
         raise RecipeError(

@@ -174,12 +174,6 @@ def test_more_objects_than_queries_are_an_error_with_the_fix():
     assert made.loss(*batch(made)).total.isfinite()
 
 
-@pytest.mark.parametrize("options", [{"decoder": "set", "radius": 2.0}, {"queries": 50}])
-def test_an_option_of_the_other_decoder_is_an_error(options):
-    with pytest.raises(ValueError, match="belongs to decoder"):
-        DetectOptions(**options)
-
-
 def test_the_teacher_itself_is_not_far_away():
     made = head()
     states, targets = batch(made)

@@ -54,19 +54,20 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    only_with: ClassVar[OnlyWith] = {}  # what would change nothing is refused
+    only_with: ClassVar[OnlyWith] = {}
 
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside the head")
     lr: float | None = Field(None, gt=0, description="learning rate of this head; default: train.head_lr")
 
-    @model_validator(mode="after")
-    def _changes_something(self) -> Options:
+    def idle(self) -> dict[str, str]:
+        """Options that were set and change nothing -> what they belong to. A recipe may have none."""
+        out = {}
         for name, (other, value) in self.only_with.items():
             found = getattr(self, other)
             counts = bool(found) if value == MANY else found == value
             if not counts and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} belongs to {other}: {_yaml(value)}, this one is {_yaml(found)}")
-        return self
+                out[name] = f"belongs to {other}: {_yaml(value)}, this one is {_yaml(found)}"
+        return out
 
 
 class RowOptions(Options):
