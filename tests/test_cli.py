@@ -146,6 +146,37 @@ def test_init_writes_a_recipe_that_check_accepts(tmp_path):
     assert "the recipe can run" in done.stdout
 
 
+def test_init_writes_over_nothing_unasked(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"this is row {i},{i % 2}\n" for i in range(40)))
+    assert unisono("init", "rows.csv", "--output", "new/recipe.yaml", cwd=tmp_path).returncode == 0
+    (tmp_path / "new" / "recipe.yaml").write_text("mine")
+    refused = unisono("init", "rows.csv", "--output", "new/recipe.yaml", cwd=tmp_path)
+    assert refused.returncode == 2 and "--force" in refused.stderr
+    assert (tmp_path / "new" / "recipe.yaml").read_text() == "mine"
+    assert unisono("init", "rows.csv", "--output", "new/recipe.yaml", "--force", cwd=tmp_path).returncode == 0
+    assert "tasks:" in (tmp_path / "new" / "recipe.yaml").read_text()
+
+
+def test_check_lists_the_kinds_of_task():
+    told = unisono("check", "--kinds")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(unisono("check", "--kinds", "--json").stdout)
+    assert all(kind in told.stdout for kind in found) and found["tag"]["main metric"] == ["f1", "accuracy"]
+
+
+def test_rows_that_a_head_cannot_learn_from_are_one_line(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"this is row {i},yes\n" for i in range(40)))
+    (tmp_path / "recipe.yaml").write_text(
+        "tasks: {same: {kind: classify, data: rows.csv}}\ntrunk: {layers: 1, width: 16, heads: 2}\n"
+    )
+    for command in ("check", "train"):
+        done = unisono(command, "recipe.yaml", cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].endswith(
+            'task "same": every training row has the label "yes": there is nothing to tell apart'
+        )
+
+
 def test_schema_is_json_and_knows_the_options_of_heads_and_stems():
     found = json.loads(unisono("schema").stdout)
     assert found["$defs"]["translate_head"]["properties"]["beams"]

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "unisono"
 
 # The rooms that everyone may use: they know nothing of the others.
-SHARED = {"packed", "dropout", "files", "memory", "pictures", "sounds", "views", "hub", "__version__"}
+SHARED = {"packed", "dropout", "files", "memory", "pictures", "sounds", "views", "hub", "device", "__version__"}
 
 # Room -> the rooms it may import besides itself and the shared ones. "data.spec" is that module alone.
 MAY: dict[str, set[str]] = {
@@ -25,6 +25,7 @@ MAY: dict[str, set[str]] = {
     "hub": set(),
     "sounds": {"runtime"},
     "views": set(),
+    "device": set(),
     "runtime": set(),
     "data": set(),
     "stems": {"runtime"},

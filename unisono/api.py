@@ -67,7 +67,7 @@ def load(folder: str | Path, *, device: str = "cpu") -> MultiTaskModel:
     """The model in a folder: of a run (its best model) or of a model.
 
     Raises:
-        ModelError: there is no model, or it is damaged.
+        ModelError: there is no model, it is damaged, or ``device`` is not here.
     """
     folder = Path(folder)
     inside = folder / "model"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,31 @@ _HEAD = """\
 #
 # Written by unisono init from a look at the data. What was guessed is marked; correct it where it is wrong.
 # Every setting is explained in docs/recipe.md; editors read the schema that `unisono schema` prints.
-trunk: minilm  # or a folder, a hub name such as microsoft/deberta-v3-base, or {{layers: 4, width: 256, heads: 4}}
-tasks:
 """
 
-_TAIL = """\
+_PRETRAINED = """\
+trunk: minilm  # or a folder, a hub name such as microsoft/deberta-v3-base, or {layers: 4, width: 256, heads: 4}
+"""
+_FRESH = """\
+trunk: {layers: 4, width: 128, heads: 4, feedforward: 256}  # from scratch; larger where there are many rows
+"""
+
+_MIX = """\
 # mix: proportional  # how the tasks share a step: proportional, uniform, temperature, annealed, or {weights: {...}}
+"""
+_GO_ON = """\
 train:
   epochs: 3
   tokens_per_step: 4096
   # trunk_lr: 1.0e-4
   # head_lr: 5.0e-4
+"""
+_FROM_SCRATCH = """\
+train:
+  epochs: 20
+  tokens_per_step: 2048
+  trunk_lr: 1.0e-3
+  head_lr: 1.0e-3
 """
 
 
@@ -45,9 +59,26 @@ def write_recipe(paths: Sequence[str | Path], output: Path, *, force: bool = Fal
         if guess.kind is None:
             raise DataError(f"{path}: no kind of task suits it ({guess.why}); kinds: unisono check --kinds")
         guesses[_name(guess, guesses)] = guess
-    text = _HEAD.format(name=output) + "".join(_task(name, guess) for name, guess in guesses.items()) + _TAIL
-    files.write_atomic(output, text)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(output, _HEAD.format(name=output) + _recipe(guesses))
     return list(guesses)
+
+
+def _recipe(guesses: Mapping[str, Guess]) -> str:
+    reads_text = not all(guess.stems for guess in guesses.values())
+    stems: dict[str, dict[str, Any]] = {}
+    for guess in guesses.values():
+        for name, options in guess.stems.items():
+            stems[name] = min(stems.get(name, options), options, key=lambda one: one.get("patch", 0))
+    lines = [f"  {name}: {_flow(options)}\n" for name, options in stems.items()]
+    return (
+        (_PRETRAINED if reads_text else _FRESH)
+        + ("stems:\n" + "".join(lines) if lines else "")
+        + "tasks:\n"
+        + "".join(_task(name, guess) for name, guess in guesses.items())
+        + _MIX * (len(guesses) > 1)
+        + (_GO_ON if reads_text else _FROM_SCRATCH)
+    )
 
 
 def _name(guess: Guess, taken: dict[str, Guess]) -> str:
@@ -70,10 +101,12 @@ def _task(name: str, guess: Guess) -> str:
     lines.append(f"    data: {_flow(path) if len(more) == 1 else _flow(more)}")
     if guess.kind == "translate":
         lines += [f"    {side}: {_flow(columns.pop(side))}" for side in ("source", "target") if side in columns]
-    # An image is read only where it has a column: its name stands there, though it is the role's own.
-    columns = {role: column for role, column in columns.items() if role != column or role == "image"}
+    # What is no text is read only where it has a column: its name stands there, though it is the role's own.
+    columns = {role: column for role, column in columns.items() if role != column or role in ("image", "audio")}
     if columns:
         lines.append(f"    columns: {_flow(columns)}  # role: column")
+    if guess.head:
+        lines.append(f"    head: {_flow(guess.head)}")
     lines.append("    # weight: 1.0  # λ of this task's loss")
     return "\n".join(lines) + "\n"
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from unisono import saved
 from unisono.batch import Batch
 from unisono.batcher import Batcher
+from unisono.device import device_of
 from unisono.heads import Example, Head, Loss, Prediction, Row
 from unisono.inputs import Inputs
 from unisono.packed import Packed, passes
@@ -249,8 +250,16 @@ class MultiTaskModel(Batcher):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, device: str | torch.device = "cpu") -> MultiTaskModel:
-        """Loads a folder that ``save_pretrained`` wrote, ready to predict."""
+        """Loads a folder that ``save_pretrained`` wrote, ready to predict.
+
+        Raises:
+            ModelError: there is none, it is damaged, or ``device`` is not here.
+        """
         folder = Path(folder)
+        try:
+            place = device_of(str(device))
+        except ValueError as error:
+            raise ModelError(f"device: {error}") from None
         config = saved.read_config(folder)
         with saved.damage_told(folder):
             parts = saved.read_parts(folder, config)
@@ -261,4 +270,4 @@ class MultiTaskModel(Batcher):
         except RuntimeError as error:
             why = str(error).splitlines()[-1].strip()
             raise ModelError(f"{folder}: the weights do not fit config.json: {why}") from None
-        return model.to(device).eval()
+        return model.to(place).eval()

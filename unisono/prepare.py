@@ -89,7 +89,8 @@ def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTask
         teachers: task -> the model that will teach it, whose labels and vocabulary it takes over.
 
     Raises:
-        RecipeError: a stem or a trunk that cannot be made as the recipe says; a run without a model.
+        RecipeError: a stem, a trunk or a head that cannot be made as the recipe says, or of these rows; a run without
+            a model.
     """
     teachers = teachers or {}
     torch.manual_seed(recipe.seed)
@@ -103,7 +104,10 @@ def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTask
         if name in teachers:
             fitted = dict(teachers[name].head(name).fitted)
         else:
-            fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
+            try:
+                fitted = task.kind.head.fit(iter(tables.rows[name]["train"]), task.options)
+            except ValueError as error:
+                raise RecipeError(f'task "{name}": {error}') from None
         if task.kind.head.hides:
             fitted["holds"] = {stem: _holds(name, stem, stems[stem]) for stem in task.stems}
         heads[name] = task.kind.head.make(trunk.width, task.options, fitted)
@@ -262,7 +266,9 @@ def encode(
                     length=lambda example, name=name: model.length(name, example),  # type: ignore[misc]
                 )
         if "train" in splits and not len(out[name]["train"]):
-            raise RecipeError(f'task "{name}": no training row could be encoded; see {tables.quarantine.path}')
+            why = next(iter(tables.quarantine.reasons(name, "train")), "there is none")
+            kept = f" (all: {tables.quarantine.path})" if tables.quarantine.path else ""
+            raise RecipeError(f'task "{name}": no training row could be encoded: {why}{kept}')
         longest = max((_longest(model, name, e) for e in out[name].values() if len(e)), default=0)
         if model.trunk.positions is not None and longest > model.trunk.positions:
             raise RecipeError(

@@ -160,7 +160,7 @@ def kinds(found: Mapping[str, Any], *, as_json: bool) -> None:
     for name, kind in found.items():
         inputs = [role if r.required else f"({role})" for role, r in kind.inputs.items()]
         options = ", ".join(kind.head.Options.model_fields)
-        table.add_row(name, ", ".join(inputs), ", ".join(kind.labels), kind.main, options)
+        table.add_row(name, ", ".join(inputs), ", ".join(kind.labels), ", else ".join(kind.main), options)
     out().print(table)
 
 
@@ -224,7 +224,8 @@ def begun(tasks: Sequence[str], path: Path, *, as_json: bool) -> None:
     if as_json:
         document({"recipe": str(path), "tasks": list(tasks)})
         return
-    out().print(f"wrote {path} with {len(tasks)} tasks: {', '.join(tasks)}\nnext: unisono check {path}")
+    count = "1 task" if len(tasks) == 1 else f"{len(tasks)} tasks"
+    out().print(f"wrote {path} with {count}: {', '.join(tasks)}\nnext: unisono check {path}")
 
 
 def studied(result: Mapping[str, Any], parts: Sequence[Any], *, as_json: bool) -> None:

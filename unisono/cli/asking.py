@@ -20,7 +20,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test; default: test, else validation")] = "",
     task: Annotated[list[str] | None, typer.Option(help="only this task; may be repeated")] = None,
     predictions: Annotated[Path | None, typer.Option(help="folder for each task's predictions as JSON lines")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "cpu",
     set_: Set = None,
     json: Json = False,
 ) -> None:
@@ -105,7 +105,7 @@ def predict(
             help="leave at the first exit that is so sure (unisono exits); with --task, but of an export", min=0, max=1
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "cpu",
     json: Json = False,
 ) -> None:
     """Ask a trained model, in a folder or behind a server: a sentence, a file, or inputs by their roles."""
@@ -147,7 +147,7 @@ def predict(
             raise ask.AskError(f'the server has no task "{task}"; it has {", ".join(tasks)}')
         answered = partial(remote.answers, client, tasks)
     elif is_export(run):
-        if device != "cpu":
+        if device not in ("cpu", "auto"):
             raise typer.BadParameter("an export runs on the processor: leave out --device")
         runtime = Runtime.load(run, confident=confident)
         if task:
@@ -188,7 +188,7 @@ def serve(
     run: ModelFolder,
     host: Annotated[str, typer.Option(help="address; any but this machine's own needs a token")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any that is free", min=0, max=65535)] = 8000,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps")] = "cpu",
     threads: Annotated[int, typer.Option(help="of the model; 0: as many as there are cores", min=0)] = 0,
     max_body: Annotated[float, typer.Option(help="MB that a request's body may have", min=0.001)] = 8,
     timeout: Annotated[float, typer.Option(help="seconds until a request is given up", min=0.01)] = 30,

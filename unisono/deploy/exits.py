@@ -60,6 +60,8 @@ def check(model: MultiTaskModel, task: str, layers: Sequence[int] | None = None)
         total = len(layers_of(model.trunk.encoder))
     except ValueError:
         raise ModelError(f"exits are for trunks of BERT's family, and not of {model.trunk.family}") from None
+    if total == 1:
+        raise ModelError("exits stand between layers, and this trunk has one layer")
     chosen = tuple(layers or range(1, total))
     if not chosen or list(chosen) != sorted({*chosen} & {*range(1, total)}):
         raise ModelError(

@@ -94,7 +94,7 @@ def engine_of(
         ServeError: an export on another device than the processor, or exits of a model that is none.
     """
     if is_export(path):
-        if device != "cpu":
+        if device not in ("cpu", "auto"):
             raise ServeError(f"{path}: an export runs on the processor; leave out --device {device}")
         return RuntimeEngine(path, threads=threads, confident=confident)
     if confident is not None:

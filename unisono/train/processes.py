@@ -11,18 +11,19 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
+from unisono.device import device_of
 from unisono.recipe import Recipe, RecipeError
 
 
 def make_accelerator(recipe: Recipe) -> Accelerator:
     """The device and processes that the recipe asks for."""
     wanted, precision = recipe.train.device, recipe.train.precision
-    if wanted not in ("auto", "cpu", "cuda", "mps"):
-        raise RecipeError(f'train.device: "{wanted}" is not known; valid: auto, cpu, cuda, mps')
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("train.device: cuda is not available here; write auto or cpu  (unisono doctor tells why)")
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise RecipeError("train.device: mps is not available here; write auto or cpu")
+    try:
+        device_of(wanted)
+        if ":" in wanted:
+            raise ValueError(f'"{wanted}": which of several devices is said by CUDA_VISIBLE_DEVICES')
+    except ValueError as error:
+        raise RecipeError(f"train.device: {error}") from None
     if precision == "fp16" and (
         wanted == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
     ):
