@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from typing import Any
 
 from unisono import metrics
 from unisono.data import Role
 from unisono.heads import Head, Prediction, Row
 from unisono.heads.caption import Answer, Caption
-from unisono.heads.classify import Classify
+from unisono.heads.classify import Classify, ClassifyOptions
 from unisono.heads.dense import Dense
 from unisono.heads.detect_dense import DetectDense
 from unisono.heads.mask import Mask
@@ -44,6 +45,8 @@ class Kind:
         any_input: rows bring the inputs that the recipe names columns for, in place of the required ones.
         apart: a row has two inputs, and each is a sequence of its own: they do not see each other in the trunk.
         told: role -> what it holds, for what a row may tell the head beside its inputs, also when predicting.
+        scored: the head's options -> the metrics that ``score`` may give, of which a recipe may choose the main one;
+            ``f1/*`` for those of a label each. None: not known.
     """
 
     name: str
@@ -57,6 +60,23 @@ class Kind:
     any_input: bool = False
     apart: bool = False
     told: Mapping[str, Role] = field(default_factory=dict)
+    scored: Callable[[Any], Sequence[str]] | None = None
+
+    def scores(self, metric: str, options: Any) -> bool:
+        """Whether a metric may be the main one, as far as is known."""
+        known = [metric] if self.scored is None else self.scored(options)
+        return metric in known or (f"{metric.partition('/')[0]}/*" in known and "/" in metric)
+
+
+def _of_labels(options: ClassifyOptions) -> Sequence[str]:
+    both = ("macro_f1", "roc_auc")
+    if options.multi:
+        return ("micro_f1", "subset_accuracy", *both, "roc_auc/*")
+    return ("accuracy", "matthews", *both, "f1/*")
+
+
+def _named(*names: str) -> Callable[[Any], Sequence[str]]:
+    return lambda options: names
 
 
 def builtin_kinds() -> tuple[Kind, ...]:
@@ -72,6 +92,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_labels,
             ("accuracy", "micro_f1"),
             any_input=True,
+            scored=_of_labels,
         ),
         Kind(
             "regress",
@@ -81,6 +102,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_numbers,
             ("spearman",),
             any_input=True,
+            scored=_named("pearson", "spearman", "rmse", "mae"),
         ),
         Kind(
             "mask",
@@ -90,6 +112,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_hidden,
             ("accuracy", "r2"),
             any_input=True,
+            scored=_named("accuracy", "perplexity", "l1", "r2"),
         ),
         Kind(
             "tag",
@@ -99,6 +122,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_tags,
             ("f1", "accuracy"),
             words=True,
+            scored=_named("accuracy", "f1", "precision", "recall", "f1/*"),
         ),
         Kind(
             "translate",
@@ -107,6 +131,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"target": Role("text", required=False)},
             metrics.score_text,
             ("bleu",),
+            scored=_named("bleu", "chrf", "bleu/*", "chrf/*"),
         ),
         Kind(
             "caption",
@@ -116,6 +141,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_captions,
             ("bleu",),
             any_input=True,
+            scored=_named("bleu", "chrf"),
         ),
         Kind(
             "answer",
@@ -125,6 +151,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_answers,
             ("exact_match",),
             any_input=True,
+            scored=_named("exact_match", "f1"),
         ),
         Kind(
             "span",
@@ -134,6 +161,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_spans,
             ("f1",),
             windows=True,
+            scored=_named("f1", "exact_match", "f1/*", "exact_match/*"),
         ),
         Kind(
             "detect",
@@ -142,6 +170,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"boxes": Role("boxes")},
             metrics.score_boxes,
             ("map50",),
+            scored=_named("map", "map50", "ap50/*"),
         ),
         Kind(
             "segment",
@@ -150,6 +179,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"mask": Role("mask")},
             metrics.score_masks,
             ("miou",),
+            scored=_named("miou", "pixel_accuracy", "iou/*"),
         ),
         Kind(
             "dense",
@@ -158,6 +188,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"mask": Role("mask")},
             metrics.score_dense,
             ("r2",),
+            scored=_named("r2", "rmse", "mae", "abs_rel"),
         ),
         Kind(
             "transcribe",
@@ -166,6 +197,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"text": Role("text", required=False)},
             metrics.score_transcripts,
             ("word_accuracy",),
+            scored=_named("word_accuracy", "wer", "cer"),
         ),
         Kind(
             "match",
@@ -176,6 +208,15 @@ def builtin_kinds() -> tuple[Kind, ...]:
             ("recall@1", "spearman"),
             any_input=True,
             apart=True,
+            scored=_named(
+                *(f"recall@{k}{way}" for k in (1, 5, 10) for way in ("", "/*")),
+                "median_rank",
+                "median_rank/*",
+                "mean_rank",
+                "mean_rank/*",
+                "pearson",
+                "spearman",
+            ),
         ),
         Kind(
             "speaker",
@@ -184,6 +225,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             {"label": Role("label")},
             metrics.score_speakers,
             ("accuracy",),
+            scored=_named("accuracy", "eer"),
         ),
         Kind(
             "speak",
@@ -193,6 +235,7 @@ def builtin_kinds() -> tuple[Kind, ...]:
             metrics.score_spoken,
             ("mel_fit",),
             any_input=True,
+            scored=_named("mel_fit", "mel_distance", "length_error"),
             told={"speaker": Role("label", required=False)},
         ),
     )

@@ -246,6 +246,14 @@ def test_the_best_checkpoint_is_kept_and_its_model_saved(tmp_path):
     assert "## Scores on the validation split" in (tmp_path / "model" / "README.md").read_text()
 
 
+def test_a_main_metric_that_is_not_scored_is_told_once(tmp_path):
+    tasks = {**TASKS, "intent": {**TASKS["intent"], "metric": "f1/no_such_intent"}}
+    heard = run(small(tmp_path / "run", tasks, steps=2, evaluate_every=1))
+    (told,) = [note.text for note in heard.of(Noted) if "main metric" in note.text]
+    assert told.startswith('task "intent": no "f1/no_such_intent" in its scores (accuracy, macro_f1')
+    assert [sorted(one.main) for one in heard.of(Evaluated)] == [["en-de", "slots"]] * 2
+
+
 def test_rows_without_a_label_are_told_and_never_drawn(tmp_path):
     lines = [{"text": f"word number {i}", "label": ("ab"[i % 2] if i < 8 else None)} for i in range(20)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

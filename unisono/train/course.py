@@ -93,6 +93,7 @@ class Course:
         self.ema = Ema(learning, self.settings.ema) if self.settings.ema else None
         self.step, self.elapsed, self.bad_steps = 0, 0.0, 0
         self.best: dict[str, Any] = {"step": None, "mean": -math.inf}
+        self._missed: set[str] = set()  # tasks whose main metric was not scored, and of which that was said
         self.scores: Scores = {}
         self.remarks: tuple[str, ...] = ()  # for the model card: how settings came to be
         self.stop = False

@@ -107,10 +107,20 @@ class Loop(Stepping):
                 self.scores = results
                 if self.accelerator.is_main_process:
                     self._write_model({"validation": results})
+        self._miss(results)
         self.model.train()
         self.elapsed += agreed(self.accelerator, time.perf_counter() - begin)
         self.bus(Evaluated(self.step, "validation", results, main, mean, best))
         self._tell(left)
+
+    def _miss(self, results: Scores) -> None:
+        """Says once of which tasks the recipe's main metric is not scored, such as ``f1/LABEL`` of no such label."""
+        for name, scores in results.items():
+            task = self.tables.tasks[name]
+            if task.metric and scores and task.metric not in scores and name not in self._missed:
+                self._missed.add(name)
+                told = f'task "{name}": no "{task.metric}" in its scores ({", ".join(scores)}): it has no main metric'
+                self.bus(Noted(self.step, "warning", f"{told}, and no part in which model is the best"))
 
     def _tell(self, events: Iterable[Event]) -> None:
         """Passes on what stages and tasks did; after that, other parameters may learn."""
