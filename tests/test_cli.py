@@ -134,6 +134,19 @@ def test_data_describes_every_split(recipe):
     assert unisono("data", str(recipe)).returncode == 0
 
 
+def test_held_out_rows_that_training_has_are_told(tmp_path):
+    table = "text,label\n" + "".join(f"this is row {i},{i % 2}\n" for i in range(40))
+    (tmp_path / "rows.csv").write_text(table)
+    same = "data: {path: ., splits: {train: rows.csv, test: rows.csv}}"
+    (tmp_path / "recipe.yaml").write_text(
+        f"tasks: {{a: {{kind: classify, {same}}}}}\ntrunk: {{layers: 1, width: 16, heads: 2}}\n"
+    )
+    told = unisono("data", "recipe.yaml", cwd=tmp_path).stdout
+    assert "a test: 36 of 40 rows have the inputs of a training row" in told  # four are for validation
+    assert "a validation:" not in told.replace("a validation label:", "")
+    assert 'task "a": 36 of 40 test rows have the inputs of' in unisono("check", "recipe.yaml", cwd=tmp_path).stdout
+
+
 def test_init_writes_a_recipe_that_check_accepts(tmp_path):
     table = "text,label\n" + "".join(f"this is row {i},{'yes' if i % 2 else 'no'}\n" for i in range(40))
     (tmp_path / "rows.csv").write_text(table)

@@ -60,3 +60,30 @@ def test_a_recipe_may_not_have_an_option_that_changes_nothing_but_a_saved_model_
     config = task.config()
     config["options"] |= {"hidden": 8, "layers": 0}  # saved by a version that did not look
     assert Task.from_config("light", config).options.idle()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (
+            "values: {lable: [cat, dog]}",
+            'tasks.light.data.values.lable: no task reads that column; did you mean "label"?',
+        ),
+        (
+            'files: {imge: "photos/{}.png"}',
+            'tasks.light.data.files.imge: no task reads that column; did you mean "image"?',
+        ),
+    ],
+)
+def test_what_is_said_of_a_column_that_nobody_reads(data, says):
+    with pytest.raises(RecipeError) as error:
+        resolve(parse(RECIPE.replace("nowhere/photos", f"{{path: nowhere, {data}}}")), "photos.yaml")
+    assert str(error.value) == f"photos.yaml: {says}"
+
+
+def test_tasks_of_the_same_data_may_share_what_is_said_of_columns():
+    more = (
+        "  dark: {kind: regress, data: {path: nowhere, values: {label: [cat]}}, columns: {image: image, label: age}}\n"
+    )
+    text = RECIPE.replace("nowhere/photos", "{path: nowhere, values: {label: [cat]}}") + more
+    assert len(resolve(parse(text))) == 2

@@ -137,7 +137,11 @@ def resolve(recipe: Recipe, where: str = "recipe") -> dict[str, Task]:
         except RecipeError as error:
             problems.append(str(error))
     if not problems:  # which stems are needed is known once every task is
-        problems = [*_wrong_stems(recipe, out, where), *_wrong_mixup(recipe, out, where)]
+        problems = [
+            *_wrong_stems(recipe, out, where),
+            *_wrong_mixup(recipe, out, where),
+            *_wrong_columns(recipe, out, where),
+        ]
     if problems:
         raise RecipeError("\n".join(problems))
     return out
@@ -179,6 +183,24 @@ def _wrong_mixup(recipe: Recipe, tasks: Mapping[str, Task], where: str) -> Itera
         blends = [find_stem(stem, recipe.stems.get(stem)).blends for stem in task.stems]
         if getattr(task.options, "mixup", 0) and blends != [True]:
             yield f"{where}: tasks.{name}.head.mixup: mixes images; this task reads {' and '.join(task.inputs)}"
+
+
+def _wrong_columns(recipe: Recipe, tasks: Mapping[str, Task], where: str) -> Iterator[str]:
+    """Columns under ``values`` and ``files`` that no task reads. Tasks of the same data often share what is said of
+    these, so one that another task reads will do.
+    """
+    used: dict[str, set[str]] = {}
+    for name, task in tasks.items():
+        for role in task.roles:
+            said = task.columns.get(role, role)
+            columns = said.values() if isinstance(said, Mapping) else [said] if isinstance(said, (str, int)) else said
+            used.setdefault(recipe.tasks[name].data.path, set()).update(map(str, columns))
+    for name, settings in recipe.tasks.items():
+        known = used[settings.data.path]
+        for at, named in (("values", settings.data.values), ("files", settings.data.files)):
+            for column in named:
+                if column not in known:
+                    yield f"{where}: tasks.{name}.data.{at}.{column}: no task reads that column{nearest(column, known)}"
 
 
 def _resolve(name: str, settings: Settings, where: str) -> Task:

@@ -4,8 +4,9 @@ from unisono.data.encode import encode
 from unisono.data.errors import DataError
 from unisono.data.examples import Examples
 from unisono.data.load import load
+from unisono.data.overlap import overlap
 from unisono.data.quarantine import Quarantine
-from unisono.data.roles import Role
+from unisono.data.roles import MEDIA, Role
 from unisono.data.rows import Rows
 from unisono.data.sniff import Guess, sniff
 from unisono.data.spec import Data
@@ -13,6 +14,7 @@ from unisono.data.splits import cut
 from unisono.data.summary import summary
 
 __all__ = [
+    "MEDIA",
     "Data",
     "DataError",
     "Examples",
@@ -23,6 +25,7 @@ __all__ = [
     "cut",
     "encode",
     "load",
+    "overlap",
     "sniff",
     "summary",
 ]

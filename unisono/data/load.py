@@ -89,6 +89,7 @@ def _load(
         seed=seed,
     )
     found = locate(spec, settings, roles)
+    _refuse_idle(spec, found.reader)
     out: dict[str, Rows] = {}
     for split, sources in found.splits.items():
         rows = _converted(found, sources, plan, settings, cache, spec)
@@ -98,6 +99,13 @@ def _load(
             raise DataError(f"{split} has no rows: {', '.join(str(s) for s in sources[:4])}")
         out[split] = rows
     return complete(out, spec, seed)
+
+
+def _refuse_idle(spec: Data, read: Reader) -> None:
+    """Raises DataError for a setting that would change nothing here: it is misspelt, or meant for something else."""
+    for name in ("header", "delimiter", "config", "revision", "pattern"):
+        if getattr(spec, name) is not None and name not in read.heeds:
+            raise DataError(f"data.{name}: is not for the format {read.name}, in which {spec.path} is read")
 
 
 def _converted(found: Found, sources: list[Path], plan: Plan, settings: Settings, cache: Path, spec: Data) -> Rows:

@@ -6,7 +6,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
 
 ROWS = 10  # of each task
+LOOKED_AT = 200_000  # training rows compared with held-out ones, a second or two
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def check(recipe: Recipe, where: str = "recipe", *, prepare: Prepare | None = No
         total = (steps or 0) * seconds * per_step if steps else 60.0 * (recipe.train.minutes or 0)
         if recipe.train.minutes:
             total = min(total, 60.0 * recipe.train.minutes)
-        notes = whole.bad_rows()
+        notes = [*whole.bad_rows(), *_remembered(whole)]
         if recipe.balance.method == "auto" and steps:
             share = auto.share(recipe, steps)
             total *= 1 + share
@@ -158,7 +159,9 @@ def _peak_gigabytes() -> float:
 
 
 def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[str, Any]]]:
-    """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs cut off."""
+    """Task -> split -> rows, bad rows by reason, missing labels, label balance, token lengths, inputs cut off,
+    held-out rows that training has too.
+    """
     lenient = recipe.model_copy(update={"max_bad_rows": 1.0})
     tables = read_tables(lenient, run=None, where=where)
     model = build_model(lenient, tables)
@@ -180,10 +183,28 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
         out[split] = {
             **facts,
             "bad": tables.quarantine.reasons(name, split),
+            "seen": _seen(name, tables, split),
             "unknown": _unknown(model.stems_of(name), examples[split]),
             "cut": 0 if kind.windows or not may else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
     return out
+
+
+def _remembered(tables: Tables) -> Iterator[str]:
+    """Splits of texts of which many rows were in training too. Of large ones ``unisono data`` tells."""
+    for name, splits in tables.rows.items():
+        held = any(splits["train"].kinds.get(role) in data.MEDIA for role in tables.tasks[name].kind.inputs)
+        for split in ("validation", "test"):
+            if split in splits and not held and len(splits["train"]) <= LOOKED_AT:
+                seen, rows = _seen(name, tables, split), len(splits[split])
+                if seen >= 0.05 * rows:
+                    yield f'task "{name}": {seen:,} of {rows:,} {split} rows have the inputs of a training row'
+
+
+def _seen(name: str, tables: Tables, split: str) -> int:
+    """Held-out rows whose inputs stand in training too."""
+    splits = tables.rows[name]
+    return 0 if split == "train" else data.overlap(splits["train"], splits[split], [*tables.tasks[name].kind.inputs])
 
 
 def _unknown(stems: Any, examples: Any) -> int:

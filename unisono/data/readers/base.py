@@ -72,6 +72,7 @@ class Reader(ABC):
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()  # of the files it reads, without .gz
     counts: ClassVar[str] = "line"  # what the row number counts
+    heeds: ClassVar[tuple[str, ...]] = ()  # of header, delimiter, config, revision and pattern; others are refused
 
     @abstractmethod
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:

@@ -18,6 +18,7 @@ class Hub(Reader):
     """A source is ``NAME/SPLIT``; the split is the one on the hub, slices like ``train[:10%]`` included."""
 
     name = "hf"
+    heeds = ("config", "revision")
     counts = "row"
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:

@@ -22,6 +22,7 @@ class Recordings(Reader):
     """
 
     name = "recordings"
+    heeds = ("pattern",)
     counts = "file"
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:

@@ -22,6 +22,7 @@ class Dialect(NamedTuple):
 
 class Table(Reader):
     name = "csv"
+    heeds = ("header", "delimiter")
     suffixes = (".csv", ".tsv", ".tab")
 
     def read(self, source: Path, settings: Settings) -> Iterator[Record]:
