@@ -16,6 +16,7 @@ import pyarrow as pa
 import torch
 
 from unisono import data
+from unisono.apart import Apart
 from unisono.data import Examples, Quarantine, Rows
 from unisono.data.encode import Encoded
 from unisono.model import MultiTaskModel
@@ -65,6 +66,17 @@ def read_tables(recipe: Recipe, *, run: Path | None, where: str = "recipe") -> T
     """
     tasks = resolve(recipe, where)
     quarantine = Quarantine(run / "quarantine.jsonl" if run else None, recipe.max_bad_rows)
+    tables = Tables(tasks, _rows(recipe, tasks, quarantine, where), quarantine)
+    if not recipe.disjoint:
+        return tables
+    others = recipe.model_copy(update={"tasks": recipe.beside, "beside": {}, "stems": {}, "disjoint": False})
+    beside = read_tables(others, run=None, where=f"{where}: beside") if recipe.beside else Tables({}, {}, quarantine)
+    found = Apart({**tasks, **beside.tasks}, {**tables.rows, **beside.rows}).without_held_out(quarantine)
+    return Tables(tasks, {name: found[name] for name in tasks}, quarantine)
+
+
+def _rows(recipe: Recipe, tasks: Mapping[str, Task], quarantine: Quarantine, where: str) -> dict[str, dict[str, Rows]]:
+    """Task -> split -> its rows."""
     rows = {}
     for name, task in tasks.items():
         rows[name] = data.load(
@@ -78,7 +90,7 @@ def read_tables(recipe: Recipe, *, run: Path | None, where: str = "recipe") -> T
         )
         if not len(rows[name].get("train", ())):
             raise RecipeError(f'{where}: task "{name}": no training rows in {recipe.tasks[name].data.path}')
-    return Tables(tasks, rows, quarantine)
+    return rows
 
 
 def build_model(recipe: Recipe, tables: Tables, teachers: Mapping[str, MultiTaskModel] | None = None) -> MultiTaskModel:

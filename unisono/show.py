@@ -213,9 +213,10 @@ def described(report: Any, *, as_json: bool) -> None:
             if facts["gaps"]:
                 gaps = " · ".join(f"{column} {count:,}" for column, count in facts["gaps"].items())
                 console.print(f"[bold]{name}[/bold] {split}: missing cells: {gaps}")
-            if facts["seen"]:
-                told = f"{facts['seen']:,} of {facts['rows']:,} rows have the inputs of a training row"
-                console.print(f"[bold]{name}[/bold] {split}: {told}", style="yellow")
+            for other, seen in facts["seen"].items():
+                told = f"{seen:,} of {facts['rows']:,} rows have the inputs of a training row"
+                whose = "" if other == name else f" of {other}"
+                console.print(f"[bold]{name}[/bold] {split}: {told}{whose}", style="yellow")
             if facts["unknown"]:
                 console.print(f"[bold]{name}[/bold] {split}: {facts['unknown']:,} pieces that training does not have")
             for reason, count in facts["bad"].items():

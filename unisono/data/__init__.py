@@ -4,7 +4,7 @@ from unisono.data.encode import encode
 from unisono.data.errors import DataError
 from unisono.data.examples import Examples
 from unisono.data.load import load
-from unisono.data.overlap import overlap
+from unisono.data.overlap import digests, recur
 from unisono.data.quarantine import Quarantine
 from unisono.data.roles import MEDIA, Role
 from unisono.data.rows import Rows
@@ -23,9 +23,10 @@ __all__ = [
     "Role",
     "Rows",
     "cut",
+    "digests",
     "encode",
     "load",
-    "overlap",
+    "recur",
     "sniff",
     "summary",
 ]

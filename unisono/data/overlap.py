@@ -1,44 +1,41 @@
-"""overlap: held-out rows that training has seen."""
+"""overlap: rows with the same inputs, of which one is held out and another learned from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unisono.data.rows import Rows
 
 
-def overlap(train: Rows, held_out: Rows, roles: Sequence[str]) -> int:
-    """How many held-out rows have the same inputs as some training row: a score on those says what was remembered.
+def digests(rows: Rows, roles: Sequence[str]) -> list[bytes]:
+    """Of each row 16 bytes, the same for the same inputs in whatever order; b"" for a row without any.
 
-    Files are compared by what is in them, texts as they stand. Where inputs recur by nature, as words to be spoken do,
-    there is nothing to count: fewer than half of the training rows have inputs of their own.
+    Texts are taken as they stand, words as a text with blanks between, files by what is in them.
 
     Args:
-        roles: of the inputs. A row without any value in them is like no other.
+        roles: of the inputs.
     """
-    seen = [digest for digest in _digests(train, roles) if digest]
-    known = set(seen)
-    if 2 * len(known) < len(seen):
-        return 0
-    return sum(digest in known for digest in _digests(held_out, roles))
-
-
-def _digests(rows: Rows, roles: Sequence[str]) -> Iterator[bytes]:
     names = [role for role in roles if role in rows.roles]
+    out = []
     for row in rows:
-        values = [_content(row[name]) for name in names]
-        if any(value is not None for value in values):
-            yield hashlib.blake2b(json.dumps(values, default=str).encode(), digest_size=16).digest()
-        else:
-            yield b""
+        values = sorted(json.dumps(_content(value), default=str) for role in names if (value := row[role]) is not None)
+        out.append(hashlib.blake2b("\n".join(values).encode(), digest_size=16).digest() if values else b"")
+    return out
+
+
+def recur(found: Sequence[bytes]) -> bool:
+    """Whether inputs recur by nature, as words to be spoken do: not half of the rows have their own."""
+    return 2 * len(set(found)) < len(found)
 
 
 def _content(value: Any) -> Any:
     """What JSON can write of a value: of a file, a digest of its bytes; of one that cannot be read, its name."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        return " ".join(value)
     if not isinstance(value, Mapping) or not value.keys() <= {"path", "bytes"}:
         return value
     content = value.get("bytes")

@@ -65,12 +65,20 @@ class Quarantine:
             DataError: more than ``max_bad_rows`` of them are bad.
         """
         if key not in self._reported:
-            self._reported[key] = self._take(task, split, bad, rows)
+            self._reported[key] = self._verdict(task, self._take(task, split, bad), rows)
         verdict = self._reported[key]
         if verdict is not None:
             raise DataError(verdict)
 
-    def _take(self, task: str, split: str, bad: Iterable[BadRow], rows: int) -> str | None:
+    def leave_out(self, task: str, split: str, rows: Iterable[BadRow]) -> None:
+        """Takes in good rows that the recipe wants left out: however many, they are no error."""
+        key = f"{task}/{split}/left out"
+        if key not in self._reported:
+            self._take(task, split, rows)
+            self._reported[key] = None
+
+    def _take(self, task: str, split: str, bad: Iterable[BadRow]) -> tuple[BadRow | None, int]:
+        """Counts and keeps rows: the first of them, and how many there are."""
         first: BadRow | None = None
         count = 0
         out: IO[str] | None = None
@@ -93,6 +101,10 @@ class Quarantine:
         finally:
             if out is not None:
                 out.close()
+        return first, count
+
+    def _verdict(self, task: str, found: tuple[BadRow | None, int], rows: int) -> str | None:
+        first, count = found
         if first is None or count <= self.max_bad_rows * rows:
             return None
         kept = f", kept in {self.path}" if self.path is not None else ""

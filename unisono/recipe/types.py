@@ -269,6 +269,14 @@ class Recipe(_Section):
     train: Train = Field(default_factory=Train)
     distill: Distill | None = Field(None, description="trained models that teach the tasks")
     tune: Tune | None = Field(None, description="what `unisono tune` searches")
+    disjoint: bool = Field(
+        False,
+        description="rows whose inputs some task holds out, be it another, are not learned from; counted and kept",
+    )
+    beside: dict[str, Task] = Field(
+        {},
+        description="with disjoint: tasks that are not learned, but whose held-out rows nothing is learned from either",
+    )
     max_bad_rows: float = Field(0.01, ge=0, le=1, description="share of bad rows of a task that stops the run")
     cache: str | None = Field(None, description="folder for converted and encoded rows; default: ~/.cache/unisono")
 
@@ -292,7 +300,7 @@ class Recipe(_Section):
     def _short_stages(cls, value: Any) -> Any:
         return staged.short(value)
 
-    @field_validator("tasks")
+    @field_validator("tasks", "beside")
     @classmethod
     def _names(cls, value: dict[str, Task]) -> dict[str, Task]:
         for name in value:
@@ -316,6 +324,11 @@ class Recipe(_Section):
         for name in self.tune.objectives if self.tune else ():
             if name not in ("mean", *self.tasks):
                 raise ValueError(f'tune.objective: there is no task "{name}"{nearest(name, ["mean", *self.tasks])}')
+        if self.beside and not self.disjoint:
+            raise ValueError('"beside" belongs to disjoint: true')
+        for name in self.beside:
+            if name in self.tasks:
+                raise ValueError(f'beside: "{name}" is a task that is learned')
         if self.distill:
             held = [name for name, task in self.tasks.items() if task.when_done == "distill"]
             for problem in distilled.problems(self.distill, list(self.tasks), balance=self.balance.method, held=held):

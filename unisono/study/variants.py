@@ -85,7 +85,7 @@ def grouped(
     }
     kept = {task: {**raw["tasks"][task], **STAYS} for task in tasks}
     train = raw["train"] | _length(steps, total, evaluations)
-    own_parts = {"tasks": kept, "stems": _stems(recipe, tasks), "mix": mix, "train": train}
+    own_parts = {"tasks": kept, **_others(recipe, tasks), "stems": _stems(recipe, tasks), "mix": mix, "train": train}
     return build({**raw, "run": str(run), "stages": [], "tune": None, **own_parts})
 
 
@@ -103,9 +103,18 @@ def alone(recipe: Recipe, task: str, *, steps: int, rows: int, evaluations: int,
     raw = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in TOGETHER}
     raw["run"] = str(run)
     raw["tasks"] = {task: {**raw["tasks"][task], **STAYS, "weight": 1.0}}  # nothing to be weighed against
+    raw |= _others(recipe, [task])
     raw["stems"] = _stems(recipe, [task])
     raw["train"] |= _length(steps, rows, evaluations)
     return build(raw)
+
+
+def _others(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
+    """Where training shall not have what any task holds out, the tasks that are left out of the recipe still count."""
+    if not recipe.disjoint:
+        return {}
+    raw = recipe.model_dump(mode="json")
+    return {"beside": {name: task for name, task in (raw["tasks"] | raw["beside"]).items() if name not in tasks}}
 
 
 def _stems(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from unisono import data
+from unisono.apart import HELD_OUT, Apart
 from unisono.prepare import Tables, build_model, encode, labelled, read_tables
 from unisono.recipe import Recipe
 from unisono.stages import planned_steps
@@ -166,10 +167,11 @@ def describe(recipe: Recipe, where: str = "recipe") -> dict[str, dict[str, dict[
     tables = read_tables(lenient, run=None, where=where)
     model = build_model(lenient, tables)
     examples = encode(lenient, tables, model)
-    return {name: _describe(name, tables, model, examples[name]) for name in tables.tasks}
+    apart = Apart(tables.tasks, tables.rows)
+    return {name: _describe(name, tables, model, examples[name], apart) for name in tables.tasks}
 
 
-def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str, dict[str, Any]]:
+def _describe(name: str, tables: Tables, model: Any, examples: Any, apart: Apart) -> dict[str, dict[str, Any]]:
     kind, stems = tables.tasks[name].kind, model.stems_of(name).values()
     able = max(stem.most for stem in stems) if kind.apart else sum(stem.most for stem in stems)
     limit = min(tables.tasks[name].max_length or able, able)
@@ -183,7 +185,7 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
         out[split] = {
             **facts,
             "bad": tables.quarantine.reasons(name, split),
-            "seen": _seen(name, tables, split),
+            "seen": {} if split == "train" else apart.seen(name, split),
             "unknown": _unknown(model.stems_of(name), examples[split]),
             "cut": 0 if kind.windows or not may else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
@@ -191,20 +193,23 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any) -> dict[str,
 
 
 def _remembered(tables: Tables) -> Iterator[str]:
-    """Splits of texts of which many rows were in training too. Of large ones ``unisono data`` tells."""
-    for name, splits in tables.rows.items():
-        held = any(splits["train"].kinds.get(role) in data.MEDIA for role in tables.tasks[name].kind.inputs)
-        for split in ("validation", "test"):
-            if split in splits and not held and len(splits["train"]) <= LOOKED_AT:
-                seen, rows = _seen(name, tables, split), len(splits[split])
-                if seen >= 0.05 * rows:
-                    yield f'task "{name}": {seen:,} of {rows:,} {split} rows have the inputs of a training row'
-
-
-def _seen(name: str, tables: Tables, split: str) -> int:
-    """Held-out rows whose inputs stand in training too."""
-    splits = tables.rows[name]
-    return 0 if split == "train" else data.overlap(splits["train"], splits[split], [*tables.tasks[name].kind.inputs])
+    """Held-out texts of which many are learned from, by whichever task; ``unisono data`` tells of all."""
+    few = {
+        name: splits
+        for name, splits in tables.rows.items()
+        if len(splits["train"]) <= LOOKED_AT
+        and not any(splits["train"].kinds.get(role) in data.MEDIA for role in tables.tasks[name].kind.inputs)
+    }
+    apart = Apart(tables.tasks, few)
+    for name, splits in few.items():
+        for split in (s for s in HELD_OUT if s in splits):
+            for other, seen in apart.seen(name, split).items():
+                if seen >= 0.05 * len(splits[split]):
+                    whose = "" if other == name else f' of task "{other}"'
+                    yield (
+                        f'task "{name}": {seen:,} of {len(splits[split]):,} {split} rows have the inputs of a training '
+                        f"row{whose}; disjoint: true leaves those out of training"
+                    )
 
 
 def _unknown(stems: Any, examples: Any) -> int:

@@ -1,0 +1,72 @@
+"""Apart: what is held out by some task of a recipe, and learned from by it or by another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from unisono.data import Quarantine, Rows, digests, recur
+from unisono.data.quarantine import BadRow
+from unisono.recipe import RecipeError
+from unisono.tasks import Task
+
+HELD_OUT = ("validation", "test")
+Splits = Mapping[str, Rows]
+
+
+class Apart:
+    """The inputs of tasks' rows, looked at once. An input is the same in whatever order its parts stand.
+
+    Args:
+        tasks: name -> task. ``rows``: name -> split -> rows.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task], rows: Mapping[str, Splits]) -> None:
+        self._rows = rows
+        self._found = {
+            name: {split: digests(own, [*tasks[name].kind.inputs]) for split, own in splits.items()}
+            for name, splits in rows.items()
+        }
+
+    def seen(self, task: str, split: str) -> dict[str, int]:
+        """Task -> how many rows of a held-out split have the inputs of a training row of that task."""
+        out = {}
+        for other, found in self._found.items():
+            if "train" in found and not (other == task and recur(found["train"])):
+                known = set(found["train"]) - {b""}
+                if count := sum(one in known for one in self._found[task][split]):
+                    out[other] = count
+        return out
+
+    def without_held_out(self, quarantine: Quarantine) -> dict[str, dict[str, Rows]]:
+        """The rows, those to learn from without the ones whose inputs some task holds out, which go to quarantine.
+
+        Raises:
+            RecipeError: nothing is left of a task.
+        """
+        held = {one: (name, split) for name, split, found in self._held() for one in found if one}
+        out = {}
+        for name, splits in self._rows.items():
+            found = self._found[name].get("train", [])
+            lost = [at for at, one in enumerate(found) if one in held]
+            out[name] = dict(splits)
+            if len(lost) == len(found) > 0:
+                raise RecipeError(f'task "{name}": disjoint: every training row has inputs that are held out')
+            if lost:
+                rows = splits["train"]
+                out[name]["train"] = rows.select(np.setdiff1d(np.arange(len(rows)), lost))
+                quarantine.leave_out(name, "train", (_told(rows, at, *held[found[at]]) for at in lost))
+        return out
+
+    def _held(self) -> Iterator[tuple[str, str, list[bytes]]]:
+        for name, found in self._found.items():
+            if not recur(found.get("train", [])):
+                yield from ((name, split, found[split]) for split in HELD_OUT if split in found)
+
+
+def _told(rows: Rows, at: int, task: str, split: str) -> BadRow:
+    file, number = rows.origin(at)
+    text = json.dumps(rows[at], ensure_ascii=False, default=str)
+    return BadRow(file, number, f'its inputs are in the {split} rows of task "{task}"', text, rows.counts)
