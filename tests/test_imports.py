@@ -70,6 +70,7 @@ MAY: dict[str, set[str]] = {
     "teach": {"deploy", "train", "recipe"},
     "api": {"saved", "teach", "train", "evaluate", "prepare", "model", "recipe"},
     "study": {
+        "apart",
         "api",
         "teach",
         "train",

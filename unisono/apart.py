@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from unisono.data import Quarantine, Rows, digests, recur
+from unisono.data import MEDIA, Quarantine, Rows, digests, recur
 from unisono.data.quarantine import BadRow
 from unisono.recipe import RecipeError
 from unisono.tasks import Task
 
 HELD_OUT = ("validation", "test")
+LOOKED_AT = 200_000  # training rows of a task that are compared unasked, a second or two
+MANY = 0.05  # share of a held-out split that is worth a remark
 Splits = Mapping[str, Rows]
 
 
@@ -64,6 +66,26 @@ class Apart:
         for name, found in self._found.items():
             if not recur(found.get("train", [])):
                 yield from ((name, split, found[split]) for split in HELD_OUT if split in found)
+
+
+def leaks(tasks: Mapping[str, Task], rows: Mapping[str, Splits]) -> Iterator[str]:
+    """Remarks on held-out texts of which many are learned from, by whichever task; ``unisono data`` tells of all."""
+    few = {
+        name: splits
+        for name, splits in rows.items()
+        if len(splits["train"]) <= LOOKED_AT
+        and not any(splits["train"].kinds.get(role) in MEDIA for role in tasks[name].kind.inputs)
+    }
+    apart = Apart(tasks, few)
+    for name, splits in few.items():
+        for split in (s for s in HELD_OUT if s in splits):
+            for other, seen in apart.seen(name, split).items():
+                if seen >= MANY * len(splits[split]):
+                    whose = "" if other == name else f' of task "{other}"'
+                    yield (
+                        f'task "{name}": {seen:,} of {len(splits[split]):,} {split} rows have the inputs of a training '
+                        f"row{whose}; disjoint: true leaves those out of training"
+                    )
 
 
 def _told(rows: Rows, at: int, task: str, split: str) -> BadRow:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.train.runs import TASKS, small
 from unisono.recipe import Recipe, RecipeError
-from unisono.study import held_out, standstill
+from unisono.study import comparison, held_out, standstill
 from unisono.study.affinity import affinity
 from unisono.study.compare import compare
 from unisono.study.difference import relative
@@ -97,6 +97,15 @@ def test_a_task_that_learned_nothing_is_among_the_warnings(compared, monkeypatch
     assert [line.split(" (")[0] for line in more] == [
         f"{task} learned nothing {how} in 2 of 2 runs" for task in TWO for how in ("alone", "together")
     ]
+
+
+@pytest.mark.slow
+def test_what_one_task_holds_out_and_another_learns_from_is_among_the_warnings(compared, monkeypatch):
+    folder, before, _ = compared
+    seen: list[list[str]] = []
+    monkeypatch.setattr(comparison, "leaks", lambda tasks, rows: seen.append([*tasks]) or ["a leak"])
+    assert compare(recipe(folder.parent), seeds=2, resamples=50)["warnings"] == [*before["warnings"], "a leak"]
+    assert seen == [["intent", "slots"]]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unisono.apart import leaks
 from unisono.metrics import higher_is_better
 from unisono.prepare import Tables, read_tables
 from unisono.recipe import Recipe
@@ -101,6 +102,7 @@ def result(recipe: Recipe, found: Sequence[Seed], *, resamples: int) -> dict[str
     opposed = conflicts(events)
     notes = verdict.warnings(delta, opposed, measured=any(len(event["tasks"]) > 1 for event in events))
     notes += reused(joint)
+    notes += leaks(tables[0].tasks, tables[0].rows)
     notes += standstills(
         [{task: own.folder for task, own in one.alone.items()} for one in found],
         [one.together.folder for one in found],

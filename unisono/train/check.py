@@ -6,7 +6,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from unisono import data
-from unisono.apart import HELD_OUT, Apart
+from unisono.apart import Apart, leaks
 from unisono.prepare import Tables, build_model, encode, labelled, read_tables
 from unisono.recipe import Recipe
 from unisono.stages import planned_steps
@@ -26,7 +26,6 @@ from unisono.train.loop import Loop
 from unisono.train.processes import make_accelerator
 
 ROWS = 10  # of each task
-LOOKED_AT = 200_000  # training rows compared with held-out ones, a second or two
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def check(recipe: Recipe, where: str = "recipe", *, prepare: Prepare | None = No
         total = (steps or 0) * seconds * per_step if steps else 60.0 * (recipe.train.minutes or 0)
         if recipe.train.minutes:
             total = min(total, 60.0 * recipe.train.minutes)
-        notes = [*whole.bad_rows(), *_remembered(whole)]
+        notes = [*whole.bad_rows(), *leaks(whole.tasks, whole.rows)]
         if recipe.balance.method == "auto" and steps:
             share = auto.share(recipe, steps)
             total *= 1 + share
@@ -190,26 +189,6 @@ def _describe(name: str, tables: Tables, model: Any, examples: Any, apart: Apart
             "cut": 0 if kind.windows or not may else sum(model.longest(name, own[i]) >= limit for i in range(len(own))),
         }
     return out
-
-
-def _remembered(tables: Tables) -> Iterator[str]:
-    """Held-out texts of which many are learned from, by whichever task; ``unisono data`` tells of all."""
-    few = {
-        name: splits
-        for name, splits in tables.rows.items()
-        if len(splits["train"]) <= LOOKED_AT
-        and not any(splits["train"].kinds.get(role) in data.MEDIA for role in tables.tasks[name].kind.inputs)
-    }
-    apart = Apart(tables.tasks, few)
-    for name, splits in few.items():
-        for split in (s for s in HELD_OUT if s in splits):
-            for other, seen in apart.seen(name, split).items():
-                if seen >= 0.05 * len(splits[split]):
-                    whose = "" if other == name else f' of task "{other}"'
-                    yield (
-                        f'task "{name}": {seen:,} of {len(splits[split]):,} {split} rows have the inputs of a training '
-                        f"row{whose}; disjoint: true leaves those out of training"
-                    )
 
 
 def _unknown(stems: Any, examples: Any) -> int:
