@@ -13,7 +13,7 @@ from unisono.recipe import RecipeError
 from unisono.tasks import Task
 
 HELD_OUT = ("validation", "test")
-LOOKED_AT = 200_000  # training rows of a task that are compared unasked, a second or two
+LOOKED_AT = 200_000  # training rows of a task that are compared unasked: three seconds
 MANY = 0.05  # share of a held-out split that is worth a remark
 Splits = Mapping[str, Rows]
 
@@ -34,13 +34,11 @@ class Apart:
 
     def seen(self, task: str, split: str) -> dict[str, int]:
         """Task -> how many rows of a held-out split have the inputs of a training row of that task."""
-        out = {}
+        own, out = self._found[task][split], {}
         for other, found in self._found.items():
             if "train" in found and not (other == task and recur(found["train"])):
-                known = set(found["train"]) - {b""}
-                if count := sum(one in known for one in self._found[task][split]):
-                    out[other] = count
-        return out
+                out[other] = int((np.isin(own, found["train"]) & (own != 0)).sum())
+        return {other: count for other, count in out.items() if count}
 
     def without_held_out(self, quarantine: Quarantine) -> dict[str, dict[str, Rows]]:
         """The rows, those to learn from without the ones whose inputs some task holds out, which go to quarantine.
@@ -48,23 +46,25 @@ class Apart:
         Raises:
             RecipeError: nothing is left of a task.
         """
-        held = {one: (name, split) for name, split, found in self._held() for one in found if one}
-        out = {}
+        out = {name: dict(splits) for name, splits in self._rows.items()}
         for name, splits in self._rows.items():
-            found = self._found[name].get("train", [])
-            lost = [at for at, one in enumerate(found) if one in held]
-            out[name] = dict(splits)
+            found = self._found[name].get("train", np.empty(0, np.uint64))
+            lost: dict[int, tuple[str, str]] = {}  # number of a row -> who holds it out
+            for holder, split, held in self._held():
+                lost.update(
+                    dict.fromkeys(np.flatnonzero(np.isin(found, held) & (found != 0)).tolist(), (holder, split))
+                )
             if len(lost) == len(found) > 0:
                 raise RecipeError(f'task "{name}": disjoint: every training row has inputs that are held out')
             if lost:
                 rows = splits["train"]
-                out[name]["train"] = rows.select(np.setdiff1d(np.arange(len(rows)), lost))
-                quarantine.leave_out(name, "train", (_told(rows, at, *held[found[at]]) for at in lost))
+                out[name]["train"] = rows.select(np.setdiff1d(np.arange(len(rows)), list(lost)))
+                quarantine.leave_out(name, "train", (_told(rows, at, *lost[at]) for at in sorted(lost)))
         return out
 
-    def _held(self) -> Iterator[tuple[str, str, list[bytes]]]:
+    def _held(self) -> Iterator[tuple[str, str, np.ndarray]]:
         for name, found in self._found.items():
-            if not recur(found.get("train", [])):
+            if "train" not in found or not recur(found["train"]):
                 yield from ((name, split, found[split]) for split in HELD_OUT if split in found)
 
 

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from unisono.data.rows import Rows
 
 
-def digests(rows: Rows, roles: Sequence[str]) -> list[bytes]:
-    """Of each row 16 bytes, the same for the same inputs in whatever order; b"" for a row without any.
+def digests(rows: Rows, roles: Sequence[str]) -> np.ndarray:
+    """(n,) uint64, the same for the same inputs in whatever order; 0 for a row without any.
 
-    Texts are taken as they stand, words as a text with blanks between, files by what is in them.
+    Texts are taken as they stand, words as a text with blanks between, files by what is in them. That two of n other
+    inputs get the same number has the chance n² / 2⁶⁵.
 
     Args:
         roles: of the inputs.
     """
     names = [role for role in roles if role in rows.roles]
-    out = []
-    for row in rows:
-        values = sorted(json.dumps(_content(value), default=str) for role in names if (value := row[role]) is not None)
-        out.append(hashlib.blake2b("\n".join(values).encode(), digest_size=16).digest() if values else b"")
-    return out
+    return np.fromiter((_digest([row[role] for role in names]) for row in rows), np.uint64, len(rows))
 
 
-def recur(found: Sequence[bytes]) -> bool:
+def recur(found: np.ndarray) -> bool:
     """Whether inputs recur by nature, as words to be spoken do: not half of the rows have their own."""
-    return 2 * len(set(found)) < len(found)
+    return 2 * len(np.unique(found)) < len(found)
+
+
+def _digest(values: Iterable[Any]) -> int:
+    parts = sorted(json.dumps(_content(value), default=str) for value in values if value is not None)
+    return int.from_bytes(hashlib.blake2b("\n".join(parts).encode(), digest_size=8).digest(), "big") if parts else 0
 
 
 def _content(value: Any) -> Any:
