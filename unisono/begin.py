@@ -26,7 +26,8 @@ _FRESH = """\
 trunk: {layers: 4, width: 128, heads: 4, feedforward: 256}  # from scratch; larger where there are many rows
 """
 
-_MIX = """\
+_SEVERAL = """\
+# disjoint: true  # no task learns from what another holds out; unisono data tells whether there is any of it
 # mix: proportional  # how the tasks share a step: proportional, uniform, temperature, annealed, or {weights: {...}}
 """
 _GO_ON = """\
@@ -76,7 +77,7 @@ def _recipe(guesses: Mapping[str, Guess]) -> str:
         + ("stems:\n" + "".join(lines) if lines else "")
         + "tasks:\n"
         + "".join(_task(name, guess) for name, guess in guesses.items())
-        + _MIX * (len(guesses) > 1)
+        + _SEVERAL * (len(guesses) > 1)
         + (_GO_ON if reads_text else _FROM_SCRATCH)
     )
 
