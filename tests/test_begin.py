@@ -88,6 +88,18 @@ def test_small_images_are_cut_into_small_patches(tmp_path):
     assert begun(tmp_path / "other", tmp_path / "large").stems["image"]["patch"] == 16
 
 
+@pytest.mark.parametrize("names", [("train.csv",), ("train.csv", "val.csv", "dev.csv")])  # the latter need splits:
+def test_molecules_in_a_folder_of_splits(tmp_path, names):
+    rows = "".join(f"C{'C' * (i % 7)}(=O)O{i % 3}C,{i % 2},{i % 2},{(i + 1) % 2}\n" for i in range(40))
+    for name in names:
+        (tmp_path / "mols").mkdir(exist_ok=True)
+        (tmp_path / "mols" / name).write_text("smiles,a,b,c\n" + rows)
+    recipe = begun(tmp_path, tmp_path / "mols")
+    (task,) = recipe.tasks.values()
+    assert list(recipe.stems) == ["sequence"] and task.columns["label"] == ["a", "b", "c"] and task.head["multi"]
+    assert bool(task.data.splits) == (len(names) > 1)
+
+
 def test_text_and_images_share_a_trunk_that_knows_words(tmp_path):
     images(tmp_path / "pets", "cat", "dog")
     (tmp_path / "said.csv").write_text("text,label\n" + "".join(f"row {i} it is,{i % 2}\n" for i in range(20)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from unisono.data.builtin import builtin
@@ -82,7 +83,7 @@ def _folder(said: str, root: Path) -> Guess:
         sources = only
     one = sources[0]
     inner = _peeked(said, read.name, one) if read.name in ("saved",) else sniff(one)
-    return Guess(said, inner.format, inner.kind, inner.columns, inner.data, inner.why)
+    return replace(inner, path=said)
 
 
 def _told_apart(root: Path) -> None:
@@ -104,7 +105,7 @@ def _ambiguous(said: str, root: Path) -> Guess:
             f"{root}: no file of rows whose name speaks of train (it holds: {names or 'nothing'}); name a file"
         )
     inner = sniff(root / splits["train"])
-    return Guess(said, inner.format, inner.kind, inner.columns, {**inner.data, "splits": splits}, inner.why)
+    return replace(inner, path=said, data={**inner.data, "splits": splits})
 
 
 def _text_file(said: str, place: Path) -> Guess:
