@@ -68,6 +68,15 @@ def test_disjoint_leaves_it_out_counted_and_kept(tmp_path):
     assert len(tables.rows["same"]["test"]) == 10  # what is held out stays as it is
 
 
+def test_evaluation_of_one_task_minds_the_others(tmp_path):
+    unisono.train(recipe(tmp_path, disjoint=True))
+    rows = {
+        split: unisono.evaluate(tmp_path / "run", tasks=["like"], split=split)["like"].scores["rows"]
+        for split in ("train", "test")
+    }
+    assert rows == {"train": 30, "test": 10}
+
+
 def test_the_tasks_alone_and_in_groups_learn_from_the_same_rows(tmp_path):
     wanted = recipe(tmp_path, disjoint=True)
     together = learned(read_tables(wanted, run=None), "like")

@@ -88,6 +88,13 @@ def test_small_images_are_cut_into_small_patches(tmp_path):
     assert begun(tmp_path / "other", tmp_path / "large").stems["image"]["patch"] == 16
 
 
+def test_a_column_that_is_called_as_its_role_is_still_read(tmp_path):
+    rows = "".join(f"{'acgt'[i % 4] * 3}{'tgca'[i % 3] * 9},{i % 2}\n" for i in range(40))
+    (tmp_path / "dna.csv").write_text("sequence,label\n" + rows)
+    recipe = begun(tmp_path, tmp_path / "dna.csv")
+    assert list(recipe.stems) == ["sequence"] and [one.loss > 0 for one in check(recipe).tasks] == [True]
+
+
 @pytest.mark.parametrize("names", [("train.csv",), ("train.csv", "val.csv", "dev.csv")])  # the latter need splits:
 def test_molecules_in_a_folder_of_splits(tmp_path, names):
     rows = "".join(f"C{'C' * (i % 7)}(=O)O{i % 3}C,{i % 2},{i % 2},{(i + 1) % 2}\n" for i in range(40))

@@ -55,7 +55,7 @@ def test_what_is_scored_may_be_the_main_metric(case):
     options = kind.head.Options(**({"multi": True} if case.endswith("multi") else {}))
     found = kind.score(*CASES[case]())
     assert len(found) > 1
-    assert all(kind.scores(metric, options) for metric in found if metric != "rows"), found
+    assert all(kind.gives(metric, options) for metric in found if metric != "rows"), found
     assert kind.scored
     families = {metric.partition("/")[0] for metric in found}
     if not case.startswith("match"):  # of which one kind of data gives some, the other the rest

@@ -46,11 +46,12 @@ class Apart:
         Raises:
             RecipeError: nothing is left of a task.
         """
+        holders = list(self._held())
         out = {name: dict(splits) for name, splits in self._rows.items()}
         for name, splits in self._rows.items():
             found = self._found[name].get("train", np.empty(0, np.uint64))
             lost: dict[int, tuple[str, str]] = {}  # number of a row -> who holds it out
-            for holder, split, held in self._held():
+            for holder, split, held in holders:
                 lost.update(
                     dict.fromkeys(np.flatnonzero(np.isin(found, held) & (found != 0)).tolist(), (holder, split))
                 )

@@ -103,7 +103,9 @@ def _task(name: str, guess: Guess) -> str:
     if guess.kind == "translate":
         lines += [f"    {side}: {_flow(columns.pop(side))}" for side in ("source", "target") if side in columns]
     # What is no text is read only where it has a column: its name stands there, though it is the role's own.
-    columns = {role: column for role, column in columns.items() if role != column or role in ("image", "audio")}
+    columns = {
+        role: column for role, column in columns.items() if role != column or role in ("image", "audio", "sequence")
+    }
     if columns:
         lines.append(f"    columns: {_flow(columns)}  # role: column")
     if guess.head:

@@ -62,8 +62,8 @@ class Kind:
     told: Mapping[str, Role] = field(default_factory=dict)
     scored: Callable[[Any], Sequence[str]] | None = None
 
-    def scores(self, metric: str, options: Any) -> bool:
-        """Whether a metric may be the main one, as far as is known."""
+    def gives(self, metric: str, options: Any) -> bool:
+        """Whether ``score`` may give a metric, as far as is known."""
         known = [metric] if self.scored is None else self.scored(options)
         return metric in known or (f"{metric.partition('/')[0]}/*" in known and "/" in metric)
 

@@ -226,7 +226,7 @@ def _resolve(name: str, settings: Settings, where: str) -> Task:
         raise RecipeError("\n".join(explain(error, kind.head.Options, where, f"tasks.{name}.head"))) from None
     if idle := options.idle():
         raise RecipeError("\n".join(f"{where}: tasks.{name}.head.{option}: {why}" for option, why in idle.items()))
-    if settings.metric and not kind.scores(settings.metric, options):
+    if settings.metric and not kind.gives(settings.metric, options):
         known = [metric.replace("*", "LABEL") for metric in kind.scored(options)] if kind.scored else []
         raise RecipeError(
             f'{where}: tasks.{name}.metric: {kind.name} has no "{settings.metric}"{nearest(settings.metric, known)}'

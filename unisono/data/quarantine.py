@@ -72,10 +72,7 @@ class Quarantine:
 
     def leave_out(self, task: str, split: str, rows: Iterable[BadRow]) -> None:
         """Takes in good rows that the recipe wants left out: however many, they are no error."""
-        key = f"{task}/{split}/left out"
-        if key not in self._reported:
-            self._take(task, split, rows)
-            self._reported[key] = None
+        self._take(task, split, rows)
 
     def _take(self, task: str, split: str, bad: Iterable[BadRow]) -> tuple[BadRow | None, int]:
         """Counts and keeps rows: the first of them, and how many there are."""
