@@ -32,7 +32,8 @@ def only(recipe: Recipe, tasks: list[str] | None) -> Recipe:
     """The recipe with some of its tasks, without its stages."""
     if not tasks:
         return recipe
-    return recipe.model_copy(update={"tasks": {name: recipe.tasks[name] for name in tasks}, "stages": []})
+    own = {name: recipe.tasks[name] for name in tasks}
+    return recipe.model_copy(update={"tasks": own, "beside": recipe.others(own), "stages": []})
 
 
 def main() -> None:

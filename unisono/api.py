@@ -104,7 +104,9 @@ def evaluate(
         model.head(name)
     if not wanted:
         raise RecipeError(f"{run}: the recipe and the model share no task")
-    recipe = recipe.model_copy(update={"tasks": wanted, **_beside(recipe, wanted, split)})
+    if split != "train":  # held-out rows are what they are
+        recipe = recipe.model_copy(update={"disjoint": False})
+    recipe = recipe.model_copy(update={"tasks": wanted, "beside": recipe.others(wanted)})
     tables = read_tables(recipe, run=None)
     chosen = {
         name: split or next((s for s in ("test", "validation") if s in rows), "") for name, rows in tables.rows.items()
@@ -127,13 +129,6 @@ def evaluate(
         )
         for name, part in chosen.items()
     }
-
-
-def _beside(recipe: Recipe, wanted: Mapping[str, Any], split: str | None) -> dict[str, Any]:
-    """Nothing of ``disjoint`` for held-out rows, which it leaves as they are; for training rows, all tasks count."""
-    if not recipe.disjoint or split != "train":
-        return {"disjoint": False, "beside": {}}
-    return {"beside": {name: task for name, task in (recipe.tasks | recipe.beside).items() if name not in wanted}}
 
 
 def vectors(

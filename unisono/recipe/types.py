@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -336,6 +336,12 @@ class Recipe(_Section):
         for problem in staged.problems(self.stages, list(self.tasks), self.trunk.layers):
             raise ValueError(problem)
         return self
+
+    def others(self, tasks: Collection[str]) -> dict[str, Task]:
+        """``beside`` of a recipe with these of the tasks alone, so that it leaves out the same training rows."""
+        if not self.disjoint:
+            return {}
+        return {name: task for name, task in (self.tasks | self.beside).items() if name not in tasks}
 
     @property
     def folder(self) -> Path:

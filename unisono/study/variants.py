@@ -84,8 +84,9 @@ def grouped(
         else None,  # true is an error where no two tasks are left to share any
     }
     kept = {task: {**raw["tasks"][task], **STAYS} for task in tasks}
+    beside = _beside(recipe, tasks)
     train = raw["train"] | _length(steps, total, evaluations)
-    own_parts = {"tasks": kept, **_others(recipe, tasks), "stems": _stems(recipe, tasks), "mix": mix, "train": train}
+    own_parts = {"tasks": kept, "beside": beside, "stems": _stems(recipe, tasks), "mix": mix, "train": train}
     return build({**raw, "run": str(run), "stages": [], "tune": None, **own_parts})
 
 
@@ -103,18 +104,14 @@ def alone(recipe: Recipe, task: str, *, steps: int, rows: int, evaluations: int,
     raw = {key: value for key, value in recipe.model_dump(mode="json").items() if key not in TOGETHER}
     raw["run"] = str(run)
     raw["tasks"] = {task: {**raw["tasks"][task], **STAYS, "weight": 1.0}}  # nothing to be weighed against
-    raw |= _others(recipe, [task])
+    raw["beside"] = _beside(recipe, [task])
     raw["stems"] = _stems(recipe, [task])
     raw["train"] |= _length(steps, rows, evaluations)
     return build(raw)
 
 
-def _others(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
-    """Where training shall not have what any task holds out, the tasks that are left out of the recipe still count."""
-    if not recipe.disjoint:
-        return {}
-    raw = recipe.model_dump(mode="json")
-    return {"beside": {name: task for name, task in (raw["tasks"] | raw["beside"]).items() if name not in tasks}}
+def _beside(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
+    return {name: task.model_dump(mode="json") for name, task in recipe.others(tasks).items()}
 
 
 def _stems(recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
